@@ -1,0 +1,156 @@
+"""Where the book's numbers come from: run records and the tables the thesis printed.
+
+Reads files only. Every function takes the folder that is being built, so that pages describe the
+sources beside them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+PUBLISHED = Path("pathogan_core/experiments/published")
+RESULTS = Path("book/results")
+LOCAL_RUNS = Path("runs")
+SEQUENCES = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "concat": "Concat"}
+METHODS = {"dcgan": "DCGAN", "wgan": "WGAN"}
+MEASURES = {
+    "kid": "KID",
+    "fid": "FID",
+    "ms_ssim": "MS-SSIM",
+    "swd": "SWD",
+    "precision": "Precision",
+    "recall": "Recall",
+}
+
+
+class EvidenceError(Exception):
+    """A page asks for evidence that cannot exist, or a file is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's record (its shape is in ARCHITECTURE.md) and the file it was read from.
+
+    `committed` tells the results that belong to the book from runs of the reader's own machine.
+    """
+
+    record: dict[str, Any]
+    path: Path
+    committed: bool
+
+    def __getitem__(self, field: str) -> Any:
+        """A field of the record; one that is not there is an `EvidenceError`."""
+        if field not in self.record:
+            raise EvidenceError(f"the record of {self.path.parent.name} has no {field!r}")
+        return self.record[field]
+
+    @property
+    def name(self) -> str:
+        """The set-up, e.g. "WGAN T1c 128"; the run's own name where it is not of that form."""
+        return setup_label(str(self.record.get("setup") or self.record.get("run")))
+
+    @property
+    def source(self) -> str:
+        """What it was trained on: "simulated brats2016", several joined by a comma."""
+        inputs = self.record.get("inputs") or {}
+        kinds = sorted({f"{i.get('source', '?')} {i.get('cohort', '?')}" for i in inputs.values()})
+        return ", ".join(kinds) or "unknown data"
+
+    @property
+    def images(self) -> int:
+        """Training images over all inputs."""
+        return sum(int(i.get("images") or 0) for i in (self.record.get("inputs") or {}).values())
+
+    @property
+    def provenance(self) -> str:
+        """One line for tooltips and provenance columns."""
+        return (
+            f"{self['scale']} scale · {self.source} · seed {self['seed']} · "
+            f"code {str(self['code_version'])[:10]}"
+        )
+
+
+def record_path(root: Path, key: str) -> Path:
+    """`ch3/wgan-t1c-128` -> the file that would hold its committed record."""
+    return root / RESULTS / key / "record.json"
+
+
+def read_run(path: Path, *, committed: bool = True) -> Run | None:
+    """The run recorded in `path`; None where there is no such file."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise EvidenceError(f"{path.parent.name}/{path.name} is not valid JSON: {error}") from error
+    if not isinstance(record, dict) or not isinstance(record.get("metrics", {}), dict):
+        raise EvidenceError(f"{path.parent.name}/{path.name} is not a run record")
+    return Run(record, path, committed)
+
+
+def all_runs(root: Path) -> list[Run]:
+    """Committed study results, then the runs of this machine, each sorted by set-up and seed."""
+    committed = [read_run(path) for path in (root / RESULTS).glob("*/*/record.json")]
+    local = [read_run(path, committed=False) for path in (root / LOCAL_RUNS).glob("*/record.json")]
+    return [run for group in (committed, local) for run in sorted(filter(None, group), key=_order)]
+
+
+def _order(run: Run) -> tuple[str, str, int]:
+    return str(run.record.get("chapter")), run.name, int(run.record.get("seed") or 0)
+
+
+def published_table(root: Path, name: str) -> tuple[Path, list[dict[str, str]]]:
+    """A table of the thesis by its file's name or an unambiguous beginning of it."""
+    found = sorted((root / PUBLISHED).glob(f"{name}*.csv"))
+    exact = [path for path in found if path.stem == name] or found
+    if len(exact) != 1:
+        raise EvidenceError(f"{len(exact)} published tables are called {name!r}")
+    with exact[0].open(encoding="utf-8", newline="") as handle:
+        return exact[0], list(csv.DictReader(handle))
+
+
+def published_row(rows: list[dict[str, str]], key: str) -> dict[str, str]:
+    """The one row whose first columns, joined by hyphens, are `key` (`wgan-t1c-128`)."""
+    matches = [row for row in rows if key in _prefixes(row)]
+    if len(matches) != 1:
+        raise EvidenceError(f"{len(matches)} rows of the published table match {key!r}")
+    return matches[0]
+
+
+def setup_of(row: dict[str, str]) -> str:
+    """The set-up a row of Table 1 is about, as records name it: model, sequence, size."""
+    return f"{row['model']}-{row['sequence']}-{row['size']}"
+
+
+def _prefixes(row: dict[str, str]) -> set[str]:
+    values = list(row.values())
+    return {"-".join(values[:length]) for length in range(1, len(values))}
+
+
+def setup_label(setup: str) -> str:
+    """`wgan-t1c-128` -> "WGAN T1c 128"; anything else is returned as it is."""
+    parts = setup.split("-")
+    if len(parts) == 3 and parts[0] in METHODS and parts[1] in SEQUENCES:
+        return f"{METHODS[parts[0]]} {SEQUENCES[parts[1]]} {parts[2]}"
+    return setup
+
+
+def measure_label(name: str) -> str:
+    """A metric's heading."""
+    return MEASURES.get(name, name.replace("_", " "))
+
+
+def interval_text(metric: dict[str, Any], spec: str = ".3g") -> str:
+    """ "0.10 to 0.14", or an empty string where the metric has no interval."""
+    interval = metric.get("interval")
+    return f"{interval[0]:{spec}} to {interval[1]:{spec}}" if interval else ""
+
+
+def duration_text(seconds: float) -> str:
+    """ "1:02:33" hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,155 @@
+/* Draws the page's plotly figures: one local copy of plotly.js, loaded only where there is a figure,
+   each figure when it comes near the window, repainted when the reader changes the theme. */
+(function () {
+  "use strict";
+  if (window.pathoganFigures) return; // the theme may link this file twice
+  window.pathoganFigures = true;
+
+  var MIME = "application/vnd.plotly.v1+json";
+  var script = (document.currentScript && document.currentScript.src) || "";
+  var siteRoot = script.replace(/_static\/[^]*$/, "");
+  var calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  var plotly = null;
+
+  function loadPlotly() {
+    plotly =
+      plotly ||
+      new Promise(function (resolve, reject) {
+        var tag = document.createElement("script");
+        tag.src = siteRoot + "vendor/plotly.min.js";
+        tag.onload = resolve;
+        tag.onerror = function () {
+          reject(new Error("plotly.js is not part of this copy of the site"));
+        };
+        document.head.appendChild(tag);
+      });
+    return plotly;
+  }
+
+  function palette() {
+    var dark = document.documentElement.dataset.theme === "dark";
+    return dark
+      ? { ink: "#d5dde3", grid: "#39434d", line: "#6b7885", pane: "#1b2127", button: "#2a333c" }
+      : { ink: "#22303a", grid: "#dfe5e9", line: "#9aa7b1", pane: "#fbfcfc", button: "#eef2f4" };
+  }
+
+  /* Colours go into the figure's template, so an axis or label whose builder chose a colour keeps it. */
+  function themed(layout) {
+    var c = palette();
+    var axis = {
+      gridcolor: c.grid,
+      linecolor: c.line,
+      tickcolor: c.line,
+      zerolinecolor: c.grid,
+    };
+    var pane = Object.assign({ backgroundcolor: c.pane, showbackground: true }, axis);
+    var result = Object.assign({}, layout);
+    var template = Object.assign({}, layout.template);
+    var base = Object.assign({}, template.layout);
+    ["xaxis", "yaxis"].forEach(function (key) {
+      base[key] = Object.assign({}, base[key], axis);
+    });
+    base.scene = Object.assign({}, base.scene);
+    ["xaxis", "yaxis", "zaxis"].forEach(function (key) {
+      base.scene[key] = Object.assign({}, base.scene[key], pane);
+    });
+    base.legend = Object.assign({}, base.legend, { bgcolor: "rgba(0,0,0,0)" });
+    base.updatemenudefaults = { bgcolor: c.button, bordercolor: c.line, font: { color: c.ink } };
+    base.sliderdefaults = { bgcolor: c.button, bordercolor: c.line, font: { color: c.ink } };
+    template.layout = base;
+    result.template = template;
+    result.font = Object.assign({}, layout.font, { color: c.ink });
+    result.paper_bgcolor = "rgba(0,0,0,0)";
+    result.plot_bgcolor = "rgba(0,0,0,0)";
+    result.uirevision = "kept"; // zoom, camera and hidden traces survive a change of theme
+    return result;
+  }
+
+  /* Every figure follows the width of the page; motion only for readers who want it. */
+  function prepared(spec) {
+    var layout = Object.assign({ height: 420 }, spec.layout);
+    delete layout.width;
+    layout.autosize = true;
+    if (calm) {
+      delete layout.transition;
+      (layout.sliders || []).forEach(function (slider) {
+        slider.transition = { duration: 0 };
+      });
+      (spec.frames || []).forEach(function (frame) {
+        if (frame.layout) delete frame.layout.transition;
+      });
+    }
+    spec.layout = layout;
+    return spec;
+  }
+
+  function draw(figure) {
+    if (figure.dataset.state) return;
+    figure.dataset.state = "loading";
+    var plot = figure.querySelector(".pg-plot");
+    loadPlotly()
+      .then(function () {
+        var spec = prepared(JSON.parse(figure.querySelector('script[type="' + MIME + '"]').textContent));
+        figure.spec = spec;
+        plot.textContent = "";
+        return window.Plotly.newPlot(plot, {
+          data: spec.data,
+          layout: themed(spec.layout),
+          frames: spec.frames || [],
+          config: Object.assign(
+            { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] },
+            spec.config
+          ),
+        });
+      })
+      .then(function () {
+        figure.dataset.state = "drawn";
+      })
+      .catch(function (error) {
+        figure.dataset.state = "failed";
+        plot.textContent = "";
+        var note = document.createElement("p");
+        note.className = "pg-waiting";
+        note.textContent = figure.getAttribute("aria-label") + " (not drawn: " + error.message + ")";
+        plot.appendChild(note);
+      });
+  }
+
+  function repaint() {
+    document.querySelectorAll('.pg-figure[data-state="drawn"]').forEach(function (figure) {
+      window.Plotly.react(figure.querySelector(".pg-plot"), figure.spec.data, themed(figure.spec.layout));
+    });
+  }
+
+  function start() {
+    var figures = document.querySelectorAll(".pg-figure");
+    if (!figures.length) return;
+    if (!("IntersectionObserver" in window)) {
+      figures.forEach(draw);
+      return;
+    }
+    var near = new IntersectionObserver(
+      function (entries) {
+        entries.forEach(function (entry) {
+          if (!entry.isIntersecting) return;
+          near.unobserve(entry.target);
+          draw(entry.target);
+        });
+      },
+      { rootMargin: "400px" }
+    );
+    figures.forEach(function (figure) {
+      near.observe(figure);
+    });
+    new MutationObserver(repaint).observe(document.documentElement, {
+      attributes: true,
+      attributeFilter: ["data-theme"],
+    });
+    window.addEventListener("beforeprint", function () {
+      figures.forEach(draw);
+    });
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,232 @@
+"""`pathogan cohorts`: list, simulate, check and prepare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pathogan_core.errors import PathoganError
+
+if TYPE_CHECKING:
+    from pathogan_core.cohorts.manifest import Manifest
+    from pathogan_core.cohorts.prepare_parameters import PreparationParameters
+
+app = typer.Typer(no_args_is_help=True)
+
+Cohort = Annotated[str, typer.Argument(help="A name from `pathogan cohorts list`.")]
+Root = Annotated[Path, typer.Option(help="Folder of the cohort, as downloaded or simulated.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that work side by side.")]
+Splits = Annotated[
+    Path | None, typer.Option(help="CSV with the columns patient,split, instead of a drawn split.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def callback() -> None:
+    """Cohorts of images: what there is, simulate, check, prepare."""
+
+
+@app.command("list")
+def list_cohorts(as_json: JsonFlag = False) -> None:
+    """Show the cohorts that have a manifest."""
+    from pathogan_core.cohorts.manifest import load_manifest, manifest_names
+
+    manifests = [load_manifest(name) for name in manifest_names()]
+    if as_json:
+        typer.echo(json.dumps([manifest.model_dump() for manifest in manifests], indent=2))
+        return
+    for manifest in manifests:
+        typer.echo(f"{manifest.name}: {manifest.title}")
+        for label, value in _facts(manifest).items():
+            typer.echo(f"  {label:<9} {value}")
+
+
+def _facts(manifest: Manifest) -> dict[str, str]:
+    chosen, expected = manifest.selection, manifest.expected
+    cases = ", ".join(f"{count} {grade}" for grade, count in expected.cases.items())
+    slices = f"slices {chosen.axis} = {chosen.first_slice}..{chosen.last_slice}"
+    return {
+        "cases": f"{cases} (thesis section {manifest.thesis_section})",
+        "use": f"{', '.join(chosen.grades)}, {slices}, {chosen.direction}: "
+        f"{expected.slices_per_sequence:,} images a sequence",
+        "layouts": ", ".join(manifest.layouts),
+        "licence": manifest.licence.name,
+        "simulate": f"pathogan cohorts simulate {manifest.name} --out DIR",
+        "source": manifest.provenance.citation,
+    }
+
+
+@app.command()
+def simulate(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="Folder to fill.")],
+    patients: Annotated[int, typer.Option(help="How many patients.")] = 10,
+    seed: Annotated[int, typer.Option(help="Same seed, same voxels.")] = 0,
+    layout: Annotated[str, typer.Option(help="Release whose form the files take.")] = "2016",
+    workers: Workers = 2,
+) -> None:
+    """Write a simulated cohort in the form of a real release."""
+    from pathogan_core.cohorts.brain_simulation import simulate_cohort
+
+    layouts = _manifest(cohort).simulated.layouts
+    if layout not in layouts:
+        raise PathoganError(
+            f"is {layout!r}", where="--layout", remedy=f"choose one of {', '.join(layouts)}"
+        )
+    with _bar("simulating", "patient") as progress:
+        simulate_cohort(out, patients, seed, layout, workers=workers, progress=progress)  # type: ignore[arg-type]
+    typer.echo(f"{out}: {patients} simulated patients, layout {layout}, seed {seed}")
+
+
+@app.command()
+def check(
+    cohort: Cohort,
+    root: Root,
+    splits: Splits = None,
+    workers: Workers = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """List every problem of a cohort's files; exit status 1 if there are any."""
+    from pathogan_core.cohorts.check import check as check_cohort
+    from pathogan_core.cohorts.splits import read_splits
+
+    manifest = _manifest(cohort)
+    given = None if splits is None else read_splits(splits)
+    with _bar("checking", "scan") as progress:
+        report = check_cohort(root, manifest, splits=given, workers=workers, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    elif report.problems:
+        for problem in report.problems:
+            typer.echo(str(problem.as_error()))
+        typer.echo(f"{len(report.problems)} problems")
+    else:
+        for label, value in report.summary().items():
+            typer.echo(f"{label:<9} {value}")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prepare(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="Folder of the prepared slices.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the cohort.")] = None,
+    simulate: Annotated[
+        int | None,
+        typer.Option(help="Instead of --root: this many simulated patients of the wanted grades."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated cohort.")] = 0,
+    sizes: Annotated[str | None, typer.Option(help="Image sizes, e.g. 128,64.")] = None,
+    grades: Annotated[str | None, typer.Option(help="Grades, e.g. HGG,LGG or unknown.")] = None,
+    first_slice: Annotated[int | None, typer.Option(help="First sagittal slice (LPS x).")] = None,
+    last_slice: Annotated[int | None, typer.Option(help="Last sagittal slice, included.")] = None,
+    percentiles: Annotated[
+        str | None, typer.Option(help="Of the brain's voxels, mapped to 0 and 255: 0.5,99.5.")
+    ] = None,
+    fractions: Annotated[
+        str | None, typer.Option(help="Shares of train,validation,test: 0.7,0.1,0.2.")
+    ] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Another seed, another split.")] = None,
+    splits: Splits = None,
+    workers: Workers = 1,
+) -> None:
+    """Cut, normalise and shrink the slices of thesis section 3; options default to the manifest."""
+    if (root is None) == (simulate is None):
+        raise PathoganError(
+            "needs exactly one of --root and --simulate",
+            where="pathogan cohorts prepare",
+            remedy="give the cohort's folder, or a number of patients to simulate",
+        )
+    if simulate is not None and splits is not None:
+        raise PathoganError(
+            "has no effect with --simulate", where="--splits", remedy="use --fractions"
+        )
+    parameters = _parameters(
+        _manifest(cohort),
+        grades=_listed("grades", grades, str),
+        sizes=_listed("sizes", sizes, int),
+        percentiles=_listed("percentiles", percentiles, float, 2),
+        split=_listed("fractions", fractions, float, 3),
+        first_slice=first_slice,
+        last_slice=last_slice,
+        split_seed=split_seed,
+    )
+    with _bar("preparing", "scan") as progress:
+        if simulate is not None:
+            from pathogan_core.cohorts.simulated import prepare_simulated
+
+            prepared = prepare_simulated(
+                out, simulate, seed, parameters, workers=workers, progress=progress
+            )
+        else:
+            from pathogan_core.cohorts.prepare_folder import prepare_folder
+
+            assert root is not None
+            prepared = prepare_folder(
+                cohort, root, out, parameters, splits=splits, workers=workers, progress=progress
+            )
+    counts = prepared.table.groupby("split")["patient"].nunique().to_dict()
+    told = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
+    typer.echo(
+        f"{out}: {prepared.info['slices']} images a sequence from {prepared.info['scans']} "
+        f"{prepared.source} scans ({told} patients), sizes {', '.join(map(str, prepared.sizes))}"
+    )
+
+
+def _manifest(cohort: str) -> Manifest:
+    from pathogan_core.cohorts.manifest import load_manifest
+
+    return load_manifest(cohort)
+
+
+def _parameters(manifest: Manifest, **given: Any) -> PreparationParameters:
+    from dataclasses import replace
+
+    changes = {name: value for name, value in given.items() if value is not None}
+    return replace(manifest.parameters(), **changes)
+
+
+def _listed(
+    name: str, text: str | None, kind: Callable[[str], Any], count: int | None = None
+) -> tuple[Any, ...] | None:
+    """The values of a comma-separated option."""
+    if text is None:
+        return None
+    try:
+        values = tuple(kind(part.strip()) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or (count is not None and len(values) != count):
+        wanted = (
+            f"{count} numbers" if count else f"values like {'128,64' if kind is int else 'HGG'}"
+        )
+        raise PathoganError(
+            f"is {text!r}", where=f"--{name}", remedy=f"give {wanted}, separated by commas"
+        )
+    return values
+
+
+@contextmanager
+def _bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, driven by (finished, all) counts."""
+    from tqdm import tqdm
+
+    bars: list[tqdm] = []
+
+    def progress(finished: int, total: int) -> None:
+        if not bars:  # what an earlier call finished does not count as this call's speed
+            bars.append(tqdm(desc=description, unit=unit, total=total, initial=finished))
+        bars[0].update(finished - bars[0].n)
+
+    try:
+        yield progress
+    finally:
+        for bar in bars:
+            bar.close()

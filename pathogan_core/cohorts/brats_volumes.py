@@ -1,0 +1,110 @@
+"""Read one BraTS scan, or say everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pathogan_core.cohorts.brats_layouts import LAYOUTS, MULTICHANNEL, SEGMENTATION, Layout
+from pathogan_core.cohorts.cases import SEQUENCES, LoadedCase, Problem
+from pathogan_core.cohorts.image_files import Grid, channel, grid_of, read_image, to_lps
+from pathogan_core.errors import PathoganError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from pathogan_core.cohorts.brats import BratsCase
+
+
+def read_case(case: BratsCase) -> tuple[LoadedCase | None, list[Problem]]:
+    """Read a scan and everything that is wrong with it; no volumes if anything is."""
+    problems = [
+        Problem(str(path), "is a second file for the same sequence", "remove one of them")
+        for path in case.duplicates
+    ]
+    images, unreadable = _read_images(case)
+    problems += unreadable
+    problems += _grid_problems(case, images)
+    oriented = {role: to_lps(image) for role, image in images.items()}
+    arrays = {role: array for role, (array, _) in oriented.items()}
+    for sequence in SEQUENCES:
+        if sequence in arrays:
+            problems += _voxel_problems(_path(case, sequence), arrays[sequence], sequence)
+    layout = LAYOUTS[case.layout]
+    if SEGMENTATION in arrays:
+        problems += _label_problems(case, arrays[SEGMENTATION], layout)
+    if problems:
+        return None, problems
+    tissues = layout.tissues(arrays.pop(SEGMENTATION))
+    return LoadedCase(arrays, tissues, oriented[SEQUENCES[0]][1]), []
+
+
+def _path(case: BratsCase, role: str) -> Path:
+    return case.files.get(role) or case.files[MULTICHANNEL]
+
+
+def _read_images(case: BratsCase) -> tuple[dict[str, sitk.Image], list[Problem]]:
+    images: dict[str, sitk.Image] = {}
+    problems: list[Problem] = []
+    multichannel = case.layout == "decathlon"
+    for role in (MULTICHANNEL, SEGMENTATION) if multichannel else (*SEQUENCES, SEGMENTATION):
+        if role not in case.files:
+            where = f"{case.folder} ({case.scan})" if multichannel else str(case.folder)
+            problems.append(Problem(where, f"has no {role} file", "add the missing file"))
+            continue
+        try:
+            if role == MULTICHANNEL:
+                image = read_image(case.files[role], channels=len(SEQUENCES))
+                images |= {name: channel(image, i) for i, name in enumerate(case.channels)}
+            else:
+                images[role] = read_image(case.files[role])
+        except PathoganError as error:
+            problems.append(Problem(str(error.where), error.problem, error.remedy or ""))
+    return images, problems
+
+
+def _grid_problems(case: BratsCase, images: Mapping[str, sitk.Image]) -> list[Problem]:
+    """Sequences must lie on one grid: they are used voxel by voxel."""
+    grids: dict[str, Grid] = {role: grid_of(image) for role, image in images.items()}
+    if len(grids) < 2:
+        return []
+    reference, *others = grids
+    remedy = "resample it to the other sequences' grid or restore the release's file"
+    return [
+        Problem(str(_path(case, role)), f"has {difference} as in {reference}", remedy)
+        for role in others
+        if (difference := grids[role].difference(grids[reference]))
+    ]
+
+
+def _voxel_problems(path: Path, volume: np.ndarray, sequence: str) -> list[Problem]:
+    bad = int(volume.size - np.isfinite(volume).sum())
+    if bad:
+        return [
+            Problem(str(path), f"has {bad} {sequence} voxels that are not finite", "restore it")
+        ]
+    brain = volume[volume != 0]
+    if brain.size == 0 or brain.min() == brain.max():
+        value = brain[0] if brain.size else 0
+        return [
+            Problem(str(path), f"is constant: every {sequence} voxel is 0 or {value}", "restore it")
+        ]
+    return []
+
+
+def _label_problems(case: BratsCase, labels: np.ndarray, layout: Layout) -> list[Problem]:
+    unknown = layout.unknown_labels(labels)
+    if not unknown:
+        return []
+    known = ", ".join(f"{number} {tissue}" for number, tissue in layout.labels.items())
+    values = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if unknown[5:] else "")
+    return [
+        Problem(
+            str(case.files[SEGMENTATION]),
+            f"has the label values {values}, which {layout.releases} does not have",
+            f"use that release's segmentation (0 background, {known})",
+        )
+    ]

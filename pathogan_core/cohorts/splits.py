@@ -1,0 +1,129 @@
+"""Who is trained on and who is held out: always whole patients."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from pathogan_core.cohorts.cases import Case, Problem
+from pathogan_core.errors import PathoganError
+
+SPLITS = ("train", "validation", "test")
+
+
+def assign_splits(
+    patients: Iterable[str], fractions: tuple[float, float, float], seed: int
+) -> dict[str, str]:
+    """Draw a split for each patient.
+
+    Patients are ranked by a hash of (seed, name) and the ranking is cut at the fractions, so that
+    the draw depends on neither the order in which patients are found nor a random generator's
+    version, and the counts are as near to the fractions as whole patients allow. A split with a
+    positive fraction gets at least one patient as soon as there are as many patients as splits.
+
+    Differs: the thesis trains section 3's GANs on all 220 cases. Some are held out here, because
+    distances to training images alone cannot tell a good generator from one that memorises.
+
+    Args:
+        patients: names; repetitions do not matter.
+        fractions: of train, validation, test; non-negative, summing to 1.
+        seed: another seed is another draw.
+
+    Returns:
+        patient to `train`, `validation` or `test`.
+    """
+    ranked = sorted(set(patients), key=lambda name: _rank(name, seed))
+    counts = _counts(len(ranked), fractions)
+    names = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
+    return dict(zip(ranked, names, strict=True))
+
+
+def _rank(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+
+
+def _counts(total: int, fractions: tuple[float, float, float]) -> list[int]:
+    """Largest-remainder rounding, then one patient for every split that is wanted but empty."""
+    exact = [total * fraction for fraction in fractions]
+    counts = [int(value + 1e-9) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    wanted = [i for i, fraction in enumerate(fractions) if fraction > 0]
+    if total >= len(wanted):
+        for i in wanted:
+            if counts[i] == 0:
+                counts[counts.index(max(counts))] -= 1
+                counts[i] += 1
+    return counts
+
+
+def read_splits(path: str | Path) -> list[tuple[str, str]]:
+    """(patient or scan, split) pairs of a CSV file with the columns `patient` and `split`.
+
+    Raises:
+        PathoganError: for a missing file or column, or a split of another name.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            if not {"patient", "split"} <= set(reader.fieldnames or ()):
+                raise PathoganError(
+                    "has no columns `patient` and `split`",
+                    where=path,
+                    remedy="add a header line patient,split",
+                )
+            rows = [(row["patient"], row["split"]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PathoganError(
+            f"cannot be read as CSV ({error})", where=path, remedy="check the path"
+        ) from error
+    for patient, split in rows:
+        if split not in SPLITS:
+            raise PathoganError(
+                f"patient {patient} has the unknown split {split!r}",
+                where=path,
+                remedy=f"use one of {', '.join(SPLITS)}",
+            )
+    return rows
+
+
+def resolve_splits(
+    cases: Sequence[Case], given: Iterable[tuple[str, str]], grades: Collection[str]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Apply a list of splits instead of drawing one.
+
+    Args:
+        cases: every scan of the cohort.
+        given: (patient or scan, split) pairs.
+        grades: only patients with a scan of these grades have to be listed.
+
+    Returns:
+        patient to split, and what is wrong with the list: all scans of a patient must be on one
+        side.
+    """
+    person = {case.scan: case.patient for case in cases}
+    known = set(person.values())
+    needed = {case.patient for case in cases if case.grade in grades}
+    claimed: dict[str, set[str]] = defaultdict(set)
+    problems = []
+    for name, split in given:
+        patient = name if name in known else person.get(name)
+        if patient is None:
+            problems.append(
+                Problem(name, "is in the list of splits but not in the cohort", "remove it")
+            )
+        else:
+            claimed[patient].add(split)
+    for patient in sorted(needed - set(claimed)):
+        problems.append(Problem(patient, "has no split", "add the patient to the list"))
+    for patient, names in sorted(claimed.items()):
+        if len(names) > 1:
+            listed = " and ".join(sorted(names))
+            problems.append(
+                Problem(patient, f"is one patient in two splits: {listed}", "keep one of them")
+            )
+    return {patient: min(names) for patient, names in claimed.items()}, problems

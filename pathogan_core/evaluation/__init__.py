@@ -1,0 +1,1 @@
+"""Measures of generated images: Visual Turing Test, distribution measures, memorisation."""

@@ -1,0 +1,214 @@
+"""Visual Turing Test answers on disk, and what their statistics mean in words."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.turing import ALPHA, POOLED, TRUTHS, Answer, TuringResult
+
+ANSWER_COLUMNS = ("reader", "truth", "answer")
+CLASS_COLUMNS = ("class_truth", "class_answer")
+
+
+def read_rows(
+    path: str | Path, required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a CSV file as (place, values by column), spaces trimmed, column names lower case.
+
+    `place` is "row 3 (line 4)" for error lines. Columns outside `required` and `optional` are
+    ignored.
+
+    Raises:
+        PathoganError: not readable as text, no header, a required column missing, a row with more
+            or fewer cells than the header, no rows.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise PathoganError(
+            f"cannot be read ({reason})", where=path, remedy="give a CSV file"
+        ) from error
+    reader = csv.reader(text.splitlines())
+    header = [name.strip().lower() for name in next(reader, [])]
+    if not any(header):
+        raise PathoganError(
+            "is empty", where=path, remedy=f"give a CSV with the columns {','.join(required)}"
+        )
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise PathoganError(
+            f"column {missing[0]!r} is missing (found: {', '.join(header)})",
+            where=path,
+            remedy=f"the columns are {','.join(required)}, separated by commas",
+        )
+    number = 0
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            number += 1
+            place = f"row {number} (line {reader.line_num})"
+            if len(cells) != len(header):
+                raise PathoganError(
+                    f"{place} has {len(cells)} cells where the header has {len(header)}",
+                    where=path,
+                    remedy="mend that row",
+                )
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+            yield place, {k: v for k, v in row.items() if k in (*required, *optional)}
+    except csv.Error as error:
+        raise PathoganError(f"is not CSV ({error})", where=path, remedy="mend the file") from error
+    if number == 0:
+        raise PathoganError("has a header but no rows", where=path, remedy="give one row per image")
+
+
+def checked_truth(value: str, column: str, place: str, path: str | Path) -> str:
+    """`value` as "real" or "synthetic" (any case), else an error that names the row."""
+    if value.lower() not in TRUTHS:
+        raise PathoganError(
+            f"{place}: {column} is {value!r}",
+            where=path,
+            remedy="write 'real' or 'synthetic'",
+        )
+    return value.lower()
+
+
+def read_answers(path: str | Path) -> list[Answer]:
+    """Answers from a CSV with the columns `reader,truth,answer` and perhaps the class pair.
+
+    `class_truth` and `class_answer` come together or not at all, in the file and in each row.
+
+    Raises:
+        PathoganError: as `read_rows`, and for an unknown value, a nameless reader, half a class
+            pair, or a class answer that is no true class; the line names the row.
+    """
+    answers, places = [], []
+    for place, row in read_rows(path, ANSWER_COLUMNS, CLASS_COLUMNS):
+        if not row["reader"]:
+            raise PathoganError(
+                f"{place}: reader is empty", where=path, remedy="name the reader, e.g. reader1"
+            )
+        truth = checked_truth(row["truth"], "truth", place, path)
+        said = checked_truth(row["answer"], "answer", place, path)
+        pair = [row.get(name, "").lower() or None for name in CLASS_COLUMNS]
+        if (pair[0] is None) != (pair[1] is None):
+            raise PathoganError(
+                f"{place}: class_truth and class_answer must both be given or both be empty",
+                where=path,
+                remedy="fill in or empty both cells",
+            )
+        answers.append(Answer(row["reader"], truth, said, *pair))
+        places.append(place)
+    _check_class_answers(answers, places, path)
+    return answers
+
+
+def _check_class_answers(
+    answers: Sequence[Answer], places: Sequence[str], path: str | Path
+) -> None:
+    """With two true classes or more, an answer outside them is a slip of the pen."""
+    classes = sorted({a.class_truth for a in answers if a.class_truth is not None})
+    for answer, place in zip(answers, places, strict=True):
+        if len(classes) > 1 and answer.class_answer not in (None, *classes):
+            raise PathoganError(
+                f"{place}: class_answer {answer.class_answer!r} is no class_truth of this file",
+                where=path,
+                remedy=f"use one of {', '.join(classes)}",
+            )
+
+
+def as_table(results: Mapping[str, TuringResult]) -> str:
+    """The results as aligned text columns: percentages, p values, d' and criterion."""
+    head = ("reader", "n", "accuracy", "95% interval", "p(50%)", "R as R", "S as S", "d'", "c")
+    rows = [head, *(_cells(name, result) for name, result in results.items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    notes = [f"{name}: {note}" for name, result in results.items() for note in result.notes]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *notes])
+
+
+def _cells(name: str, r: TuringResult) -> tuple[str, ...]:
+    low, high = r.interval
+    return (
+        name,
+        str(r.n),
+        percent(r.accuracy),
+        f"{100 * low:.1f}-{percent(high)}",
+        p_text(r.p_chance),
+        percent(r.real_as_real),
+        percent(r.synthetic_as_synthetic),
+        "-" if r.d_prime is None else f"{r.d_prime:.2f}" + ("*" if r.corrected else ""),
+        "-" if r.criterion is None else f"{r.criterion:+.2f}",
+    )
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as a percentage with one decimal; a dash for None."""
+    return "-" if fraction is None else f"{100 * fraction:.1f}%"
+
+
+def p_text(p: float) -> str:
+    """A p value for people."""
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
+
+
+def explain(results: Mapping[str, TuringResult]) -> str:
+    """What the pooled answers show and do not show, in plain sentences."""
+    r = results[POOLED]
+    low, high = r.interval
+    shown = [
+        f"What this shows. {percent(r.accuracy)} of {r.n} answers are right (95% interval "
+        f"{percent(low)} to {percent(high)}); chance is 50%.",
+        _verdict(r),
+        f"{percent(r.says_synthetic)} of the answers are 'synthetic'" + _bias(r) + ".",
+    ]
+    limits = [
+        "What it does not show. Not significantly different from 50% is not indistinguishable:"
+        f" {_sensitivity_of_test(r)}, and the most these answers can claim is that the true"
+        f" accuracy lies within {100 * r.equivalence_margin:.1f} points of 50% (two one-sided 5%"
+        " tests).",
+        "It speaks of these readers, these images and this display only: not of other readers, not"
+        " of how varied the images are, whether they copy training images, or whether they help to"
+        " train a model.",
+    ]
+    return " ".join(shown) + "\n" + " ".join(limits)
+
+
+def _verdict(r: TuringResult) -> str:
+    if r.unbalanced and r.p_independent is not None:
+        test, p = "Fisher's exact test", r.p_independent
+    else:
+        test, p = "exact binomial test", r.p_chance
+    told = f"({test}, p {p_text(p) if p < 0.0001 else '= ' + p_text(p)})"
+    if p >= ALPHA:
+        return f"No difference from guessing was found {told}."
+    if (r.accuracy if r.balanced_accuracy is None else r.balanced_accuracy) < 0.5:
+        return f"Answers are wrong more often than guesses {told}: that takes seeing a difference."
+    return f"Real and synthetic images were told apart better than by guessing {told}."
+
+
+def _bias(r: TuringResult) -> str:
+    if r.d_prime is None or r.criterion is None:
+        return ""
+    leaning = "synthetic" if r.criterion > 0 else "real"
+    return f"; d' {r.d_prime:.2f}, criterion {r.criterion:+.2f} (leaning to '{leaning}')"
+
+
+def _sensitivity_of_test(r: TuringResult) -> str:
+    if r.significant_from is None or r.detectable is None:
+        return f"with {r.n} answers not even a faultless reader reaches p < {ALPHA}"
+    return (
+        f"with {r.n} answers p < {ALPHA} needs an accuracy of {percent(r.significant_from)}, and a"
+        f" true accuracy below {percent(r.detectable)} is missed more than one time in five"
+    )

@@ -1,0 +1,1 @@
+"""Set-ups by chapter, the run store, records and the tables the thesis printed."""

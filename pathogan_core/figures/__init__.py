@@ -1,0 +1,1 @@
+"""Plotly builders; nothing else draws."""

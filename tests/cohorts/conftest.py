@@ -1,0 +1,74 @@
+"""Fixtures for preparing and checking small cohorts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from brats_writer import write_case
+from fake_cases import SHAPE, FakeCase, random_brain
+
+from pathogan_core.cohorts.brats_layouts import LAYOUTS
+from pathogan_core.cohorts.manifest import Manifest, load_manifest, read_manifest
+from pathogan_core.cohorts.prepare import CohortSource
+from pathogan_core.cohorts.prepare_parameters import PreparationParameters
+
+
+@pytest.fixture
+def cases() -> list[FakeCase]:
+    """Seven scans of six people, one of them of low grade."""
+    names = ["a_1", "a_2", "b_1", "c_1", "d_1", "e_1", "f_1"]
+    grades = ["HGG"] * 6 + ["LGG"]
+    return [
+        FakeCase(name, name[0], grade, seed)
+        for seed, (name, grade) in enumerate(zip(names, grades, strict=True))
+    ]
+
+
+@pytest.fixture
+def parameters() -> PreparationParameters:
+    return PreparationParameters(
+        first_slice=8,
+        last_slice=13,
+        sizes=(16, 8),
+        split=(0.5, 0.25, 0.25),
+        volume_shape=SHAPE,
+    )
+
+
+@pytest.fixture
+def source() -> CohortSource:
+    return CohortSource("fake", "0" * 64, {"cohort": "fake", "source": "simulated"})
+
+
+@pytest.fixture
+def small_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder whose brats2016 manifest describes volumes of 20x28x24 voxels."""
+    content = load_manifest("brats2016").model_dump()
+    content["volume"]["shape_zyx"] = list(SHAPE)
+    content["selection"] |= {"first_slice": 8, "last_slice": 13}
+    content["preparation"] |= {"sizes": [16, 8], "percentiles": [0.5, 99.5]}
+    content["volume"]["spacing_mm"] = [1.0, 1.0, 1.0]
+    content["expected"]["slices_per_sequence"] = 220 * 6
+    home = tmp_path / "home"
+    (home / "data_manifests").mkdir(parents=True)
+    (home / "data_manifests" / "brats2016.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.setenv("PATHOGAN_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def small_manifest(small_home: Path) -> Manifest:
+    return read_manifest(small_home / "data_manifests" / "brats2016.yaml")
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Four different patients in the 2020 layout, under HGG and LGG."""
+    root = tmp_path / "cohort"
+    for i, grade in enumerate(("HGG", "HGG", "HGG", "LGG")):
+        volumes, labels = random_brain(i)
+        labels[labels == 3] = 0
+        write_case(root, LAYOUTS["2020"].name, f"Brats18_TCIA_{i}_1", grade, volumes, labels)
+    return root

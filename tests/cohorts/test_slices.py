@@ -1,0 +1,88 @@
+"""Which voxel becomes which pixel, and with what value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pathogan_core.cohorts.slices import normalise_intensity, resize_area, sagittal_slices
+from pathogan_core.errors import PathoganError
+
+
+def test_slice_numbers_count_from_the_patients_right_and_show_superior_up_anterior_left():
+    z, y, x = np.indices((155, 240, 240))
+    slices = sagittal_slices(x * 1_000_000 + y * 1_000 + z, 80, 149)
+    assert slices.shape == (70, 155, 240)
+    number, row, column = np.indices(slices.shape)
+    assert np.array_equal(slices // 1_000_000, 80 + number)  # x grows to the patient's left
+    assert np.array_equal(slices // 1_000 % 1_000, column)  # y grows to posterior: anterior left
+    assert np.array_equal(slices % 1_000, 154 - row)  # z grows to superior: superior up
+
+
+def resize_by_replication(image: np.ndarray, size: int) -> np.ndarray:
+    """Slow area averaging: enlarge by whole numbers until both grids divide, then block means."""
+    rows, columns = image.shape
+    fine = np.repeat(np.repeat(image.astype(float), size, axis=0), size, axis=1)
+    return fine.reshape(size, rows, size, columns).mean(axis=(1, 3))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 23), st.integers(1, 23), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_resize_is_area_averaging(rows, columns, size, seed):
+    size = min(size, rows, columns)
+    images = np.random.default_rng(seed).uniform(0, 255, (3, rows, columns))
+    resized = resize_area(images, size)
+    expected = np.stack([resize_by_replication(image, size) for image in images])
+    assert resized.shape == (3, size, size)
+    assert np.allclose(resized, expected, atol=1e-3)
+
+
+def test_resize_at_the_thesis_sizes_keeps_the_mean_and_a_constant():
+    image = np.random.default_rng(0).uniform(0, 255, (1, 155, 240))
+    for size in (128, 64, 32):
+        assert resize_area(image, size).mean() == pytest.approx(image.mean(), rel=1e-5)
+        assert np.allclose(resize_area(np.full((1, 155, 240), 255.0), size), 255, atol=1e-3)
+    assert np.allclose(resize_area(image[:, :, :155], 155), image[:, :, :155])
+
+
+def test_resize_does_not_enlarge():
+    with pytest.raises(PathoganError, match="cannot be enlarged"):
+        resize_area(np.zeros((1, 155, 240)), 156)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 50), st.sampled_from([np.int16, np.float32]))
+def test_intensities_do_not_depend_on_the_scanners_gain(seed, gain, dtype):
+    volume = np.random.default_rng(seed).integers(100, 600, (6, 7, 8)).astype(dtype)
+    volume[:2] = 0
+    scaled = volume.astype(np.float64) * gain
+    first, second = (normalise_intensity(v, (0.5, 99.5)) for v in (volume, scaled))
+    assert np.allclose(first, second, atol=0.01)
+    assert first.min() == 0
+    assert first.max() == 255
+    assert not first[:2].any()
+
+
+def test_intensities_keep_their_order_and_map_percentiles_to_the_ends():
+    volume = np.concatenate([np.zeros(50), np.arange(1, 1002)]).reshape(1, 1, -1)
+    result = normalise_intensity(volume, (10, 90)).ravel()[50:]
+    assert (np.diff(result) >= 0).all()
+    assert np.isclose(result[500], 127.5, atol=0.01)  # the median of a uniform law
+    assert (result == 0).sum() == 101
+    assert (result == 255).sum() == 101
+
+
+@pytest.mark.parametrize(
+    ("volume", "words"),
+    [
+        (np.zeros((2, 2, 2)), "every voxel is 0"),
+        (np.full((2, 2, 2), 7), "constant"),
+        (np.array([[[1.0, np.nan, 2.0]]]), "not finite"),
+        (np.array([[[1.0, np.inf, 2.0]]]), "not finite"),
+    ],
+)
+def test_unusable_intensities_are_refused(volume, words):
+    with pytest.raises(PathoganError, match=words):
+        normalise_intensity(volume, (0.5, 99.5))

@@ -1,0 +1,84 @@
+"""Whole patients on one side, whatever the order in which they are found."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from fake_cases import FakeCase
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pathogan_core.cohorts.splits import SPLITS, assign_splits, read_splits, resolve_splits
+from pathogan_core.errors import PathoganError
+
+names = st.sets(st.text("abcdefgh0123456789_", min_size=1, max_size=8), max_size=40)
+fractions = st.lists(st.integers(0, 10), min_size=3, max_size=3).filter(any)
+
+
+@settings(max_examples=100, deadline=None)
+@given(names, fractions, st.integers(0, 5), st.randoms())
+def test_every_patient_has_one_split_in_any_order(patients, weights, seed, random):
+    shares = tuple(weight / sum(weights) for weight in weights)
+    splits = assign_splits(patients, shares, seed)
+    assert set(splits) == patients
+    shuffled = list(patients) * 2
+    random.shuffle(shuffled)
+    assert assign_splits(shuffled, shares, seed) == splits
+    counts = Counter(splits.values())
+    wanted = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]
+    assert set(counts) <= set(wanted)
+    if len(patients) >= len(wanted):
+        assert set(counts) == set(wanted)
+    for split, share in zip(SPLITS, shares, strict=True):
+        assert abs(counts[split] - share * len(patients)) < len(wanted) + 1
+
+
+def test_counts_of_the_thesis_cohort():
+    people = [f"patient_{i}" for i in range(220)]
+    counts = Counter(assign_splits(people, (0.7, 0.1, 0.2), 0).values())
+    assert counts == {"train": 154, "validation": 22, "test": 44}
+
+
+def test_another_seed_is_another_draw():
+    people = [f"patient_{i}" for i in range(50)]
+    draws = [assign_splits(people, (0.5, 0.0, 0.5), seed) for seed in range(3)]
+    assert draws[0] != draws[1] != draws[2]
+
+
+def test_a_list_may_name_patients_or_scans():
+    cases = [FakeCase("a_1", "a"), FakeCase("a_2", "a"), FakeCase("b_1", "b")]
+    splits, problems = resolve_splits(cases, [("a_1", "train"), ("b", "test")], ["HGG"])
+    assert (splits, problems) == ({"a": "train", "b": "test"}, [])
+
+
+def test_a_list_with_one_patient_in_two_splits_is_a_problem():
+    cases = [FakeCase("a_1", "a"), FakeCase("a_2", "a"), FakeCase("b_1", "b")]
+    given_list = [("a_1", "train"), ("a_2", "test"), ("z", "test")]
+    _, problems = resolve_splits(cases, given_list, ["HGG"])
+    assert [(p.where, p.problem) for p in problems] == [
+        ("z", "is in the list of splits but not in the cohort"),
+        ("b", "has no split"),
+        ("a", "is one patient in two splits: test and train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("patient,side\na,train\n", "no columns"),
+        ("patient,split\na,training\n", "unknown split 'training'"),
+        ("", "no columns"),
+    ],
+)
+def test_a_bad_list_is_one_line(tmp_path, text, words):
+    path = tmp_path / "splits.csv"
+    path.write_text(text)
+    with pytest.raises(PathoganError, match=words) as caught:
+        read_splits(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_list_is_one_line(tmp_path):
+    with pytest.raises(PathoganError, match=r"none\.csv"):
+        read_splits(tmp_path / "none.csv")
