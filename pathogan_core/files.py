@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,10 +33,8 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        try:
+        with suppress(OSError):  # a read-only file system: nothing was written
             temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # a read-only file system: nothing was written, nothing to remove
 
 
 def cannot_write(path: str | Path, error: OSError) -> PathoganError:

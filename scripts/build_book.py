@@ -203,15 +203,16 @@ def build_site(source: Path, output: Path) -> Path:
     print("book: building the pages")
     log = output / "_build" / "site.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    jupyter_book = [sys.executable, "-m", "jupyter_book.cli.main"]
-    command = [*jupyter_book, "build", str(source), "--path-output", str(output)]
+    program = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "build", str(source), "--path-output", str(output)]
     command += ["--nitpick", "--warningiserror", "--keep-going"]
     with log.open("w", encoding="utf-8") as handle:
         result = subprocess.run(
             command, stdout=handle, stderr=subprocess.STDOUT, env=quiet_environment()
         )
-    if result.returncode == 0:
-        return output / "_build" / "html"
+    site = output / "_build" / "html"
+    if result.returncode == 0 and (site / "index.html").is_file():
+        return site
     # A second build reads only what has changed and would be silent about the rest.
     shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
     said = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -105,7 +105,8 @@ def check(
     elif report.problems:
         for problem in report.problems:
             typer.echo(str(problem.as_error()))
-        typer.echo(f"{len(report.problems)} problems")
+        count = len(report.problems)
+        typer.echo(f"{count} problem{'s' if count > 1 else ''}")
     else:
         for label, value in report.summary().items():
             typer.echo(f"{label:<9} {value}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from pathogan_core.cohorts.brats_layouts import LAYOUTS, MULTICHANNEL, SEGMENTATION, Layout
 from pathogan_core.cohorts.cases import SEQUENCES, LoadedCase, Problem
-from pathogan_core.cohorts.image_files import Grid, channel, grid_of, read_image, to_lps
+from pathogan_core.cohorts.image_files import Grid, channel, grid_of, non_finite, read_image, to_lps
 from pathogan_core.errors import PathoganError
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def _grid_problems(case: BratsCase, images: Mapping[str, sitk.Image]) -> list[Pr
 def _voxel_problems(path: Path, volume: np.ndarray, sequence: str) -> list[Problem]:
     bad = int(volume.size - np.isfinite(volume).sum())
     if bad:
-        return [
-            Problem(str(path), f"has {bad} {sequence} voxels that are not finite", "restore it")
-        ]
+        error = non_finite(path, bad)
+        return [Problem(str(path), error.problem, error.remedy or "")]
     brain = volume[volume != 0]
     if brain.size == 0 or brain.min() == brain.max():
         value = brain[0] if brain.size else 0

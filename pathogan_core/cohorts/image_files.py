@@ -55,7 +55,7 @@ def read_image(path: Path, channels: int | None = None) -> sitk.Image:
     Raises:
         PathoganError: for a missing, truncated, 2D or multi-component file, or no image at all.
     """
-    _refuse_short_file(path)
+    _refuse_damage(path)
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -101,23 +101,23 @@ def to_lps(image: sitk.Image) -> tuple[np.ndarray, tuple[float, float, float]]:
     return sitk.GetArrayFromImage(turned), (z, y, x)
 
 
-def _refuse_short_file(path: Path) -> None:
-    """Hold a file's length against what its header promises.
+def _refuse_damage(path: Path) -> None:
+    """Look at a file's bytes for the damage that ITK hides.
 
-    ITK fills what is missing of a NIfTI file with zeros and says nothing, and does not notice a
-    damaged gzip trailer at all.
+    It fills what is missing of a NIfTI file with zeros, turns NaN voxels of one into zeros, does
+    not look at a gzip trailer, and prints MetaImage errors on the terminal.
     """
     try:
         if path.stat().st_size == 0:
             raise PathoganError("is an empty file", where=path, remedy=DOWNLOAD_AGAIN)
         if path.name.endswith(".gz"):
             with gzip.open(path) as stream:
-                held, promised = _nifti_lengths(stream)
+                _examine_nifti(path, stream)
         elif path.suffix == ".nii":
             with path.open("rb") as stream:
-                held, promised = _nifti_lengths(stream)
+                _examine_nifti(path, stream)
         else:
-            held, promised = _metaimage_lengths(path)
+            _examine_metaimage(path)
     except (EOFError, zlib.error) as error:
         raise PathoganError("is truncated or damaged", where=path, remedy=DOWNLOAD_AGAIN) from error
     except (gzip.BadGzipFile, struct.error, ValueError, KeyError) as error:
@@ -126,14 +126,10 @@ def _refuse_short_file(path: Path) -> None:
         raise PathoganError(
             f"cannot be read ({error.strerror or error})", where=path, remedy="check the path"
         ) from error
-    if held < promised:
-        raise PathoganError(
-            f"is truncated: {held} bytes of {promised}", where=path, remedy=DOWNLOAD_AGAIN
-        )
 
 
-def _nifti_lengths(stream: Any) -> tuple[int, int]:
-    """Bytes in a NIfTI-1 stream, and bytes that its header promises."""
+def _examine_nifti(path: Path, stream: Any) -> None:
+    """Read a NIfTI-1 stream to its end; refuse missing bytes and voxels that are not finite."""
     header = stream.read(348)
     if len(header) < 348:
         raise ValueError("shorter than a NIfTI header")
@@ -143,12 +139,39 @@ def _nifti_lengths(stream: Any) -> tuple[int, int]:
     axes, *counts = struct.unpack_from(f"{order}8h", header, 40)
     if not 1 <= axes <= 7:
         raise ValueError("no NIfTI header")
-    bits = struct.unpack_from(f"{order}h", header, 72)[0]
-    offset = struct.unpack_from(f"{order}f", header, 108)[0]
-    held = len(header)
-    while block := stream.read(1 << 22):
-        held += len(block)
-    return held, int(offset) + math.prod(counts[:axes]) * bits // 8
+    kind, bits = struct.unpack_from(f"{order}2h", header, 70)
+    offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
+    promised = math.prod(counts[:axes]) * bits // 8
+    held = len(header) + len(stream.read(max(offset - len(header), 0)))
+    bad = 0
+    while promised and (part := stream.read(min(promised, _BLOCK))):
+        held, promised = held + len(part), promised - len(part)
+        if kind in _NIFTI_FLOATS:
+            whole = len(part) - len(part) % (bits // 8)
+            voxels = np.frombuffer(part[:whole], f"{order}{_NIFTI_FLOATS[kind]}")
+            bad += int(np.count_nonzero(~np.isfinite(voxels)))
+    _refuse_missing(path, held, held + promised)
+    stream.read(1)  # a gzip stream compares its check sum at its end
+    if bad:
+        raise non_finite(path, bad)
+
+
+_BLOCK = 1 << 22  # a multiple of every voxel size
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
+
+
+def _refuse_missing(path: Path, held: int, promised: int) -> None:
+    if held < promised:
+        raise PathoganError(
+            f"is truncated: {held} bytes of {promised}", where=path, remedy=DOWNLOAD_AGAIN
+        )
+
+
+def non_finite(path: Path, count: int) -> PathoganError:
+    """The error for NaN or infinite voxels."""
+    return PathoganError(
+        f"has {count} voxels that are not finite numbers", where=path, remedy=DOWNLOAD_AGAIN
+    )
 
 
 _METAIMAGE_BYTES = {
@@ -157,8 +180,8 @@ _METAIMAGE_BYTES = {
 }  # fmt: skip
 
 
-def _metaimage_lengths(path: Path) -> tuple[int, int]:
-    """Bytes in a MetaImage file, and bytes that its header promises."""
+def _examine_metaimage(path: Path) -> None:
+    """Refuse a MetaImage file that is shorter than its header promises."""
     fields: dict[str, str] = {}
     with path.open("rb") as stream:
         while "ElementDataFile" not in fields:
@@ -169,14 +192,14 @@ def _metaimage_lengths(path: Path) -> tuple[int, int]:
             fields[key.strip()] = value.strip()
         begin = stream.tell()
     if fields["ElementDataFile"] != "LOCAL":
-        return 0, 0  # the voxels lie in another file, which ITK checks itself
+        return  # the voxels lie in another file
     if fields.get("CompressedData", "False").lower() == "true":
         promised = int(fields.get("CompressedDataSize", 0))
     else:
         voxel = _METAIMAGE_BYTES[fields["ElementType"].removeprefix("MET_")]
         voxel *= int(fields.get("ElementNumberOfChannels", 1))
         promised = math.prod(int(count) for count in fields["DimSize"].split()) * voxel
-    return path.stat().st_size, begin + promised
+    _refuse_missing(path, path.stat().st_size, begin + promised)
 
 
 def _not_an_image(path: Path) -> PathoganError:

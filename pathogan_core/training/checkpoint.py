@@ -82,7 +82,8 @@ def unpack(
                 {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             )
         for name, optimizer in optimizers.items():
-            prefix, state = f"optimizer/{name}/", {}
+            prefix = f"optimizer/{name}/"
+            state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
                 if key.startswith(prefix):
                     index, field = key.removeprefix(prefix).split("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
@@ -24,9 +24,9 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module, images: int) -> None:
-        """Move towards `module` by what `images` images are worth: ``1 - 2**(-images/half-life)``."""
+        """Move towards `module` by ``1 - 2**(-images / half_life_images)``."""
         weight = 1.0 - 0.5 ** (images / self.half_life_images)
-        averaged = list(self.module.parameters())
+        averaged: list[Tensor] = list(self.module.parameters())
         torch._foreach_lerp_(averaged, [p.detach() for p in module.parameters()], weight)
         for target, source in zip(self.module.buffers(), module.buffers(), strict=True):
             target.copy_(source)

@@ -117,7 +117,7 @@ FAULTS = {
         lambda p: other_grid(p, Orientation(signs=(-1, 1, 1))),
         "_t1ce.nii.gz: has direction",
     ),
-    "NaN": ("t2", lambda p: rewrite(p, nan_voxel), "_t2.nii.gz: has 1 t2 voxels that are not fin"),
+    "NaN": ("t2", lambda p: rewrite(p, nan_voxel), "_t2.nii.gz: has 1 voxels that are not finite"),
     "zero": ("t2", lambda p: rewrite(p, lambda a: a * 0), "is constant: every t2 voxel is 0"),
     "constant": (
         "t2",
@@ -168,6 +168,22 @@ def test_all_faults_are_listed_at_once(cohort, small_manifest):
     assert len(lines) == 4
 
 
+def test_non_finite_voxels_are_found_in_every_form(tmp_path, small_manifest):
+    """ITK reads NaN voxels of a NIfTI file as 0 and says nothing."""
+    volumes, labels = random_brain(0)
+    labels[labels == 3] = 0
+    images = {name: volume.astype(np.float32) for name, volume in volumes.items()}
+    images["flair"] = images["flair"].astype(np.float64)
+    images["t1"][0, 0, 0] = np.inf
+    images["t2"].flat[-1] = -np.inf
+    images["flair"][1:3, 7, 7] = np.nan
+    for layout, name in [("2016", "brats_tcia_pat101_0001"), ("2020", "BraTS20_Training_001")]:
+        write_case(tmp_path / layout, layout, name, "HGG", images, labels)
+        lines = told(check(tmp_path / layout, small_manifest))
+        found = [line.split(": has ")[1].split()[0] for line in lines]
+        assert found == ["1", "1", "2"]
+
+
 def test_truncated_metaimages_are_found(tmp_path, small_manifest):
     volumes, labels = random_brain(0)
     for compressed in (True, False):
@@ -211,11 +227,11 @@ def test_a_half_simulated_cohort_is_a_problem(cohort, small_manifest):
 def test_another_grid_than_the_releases_is_a_problem(tmp_path, small_manifest):
     volumes, labels = random_brain(0, (21, 28, 24))
     labels[labels == 3] = 0
-    write_case(tmp_path, "2020", "BraTS20_Training_001", "HGG", volumes, labels)
-    (line,) = told(check(tmp_path, small_manifest))
+    write_case(tmp_path / "all", "2020", "BraTS20_Training_001", "HGG", volumes, labels)
+    (line,) = told(check(tmp_path / "all", small_manifest))
     assert "has 21x28x24 voxels of 1x1x1 mm (z, y, x) instead of 20x28x24" in line
     with pytest.raises(PathoganError, match="t1 is 21x28x24"):
-        prepare_folder("brats2016", tmp_path, tmp_path / "out")
+        prepare_folder("brats2016", tmp_path / "all", tmp_path / "out")
 
 
 def people_on_both_sides(manifest) -> tuple[str, str]:

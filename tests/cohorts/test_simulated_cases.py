@@ -49,8 +49,8 @@ def test_directly_or_through_files_gives_the_same(tmp_path, small_manifest, quic
 def test_simulated_cohorts_of_every_layout_are_sound(
     tmp_path, small_manifest, quick_simulator, layout
 ):
-    brain_simulation.simulate_cohort(tmp_path, 3, 0, layout, workers=1)
-    report = check(tmp_path, small_manifest)
+    brain_simulation.simulate_cohort(tmp_path / "cohort", 3, 0, layout, workers=1)
+    report = check(tmp_path / "cohort", small_manifest)
     assert (report.problems, report.layouts) == ([], {layout: 3})
     assert ("unknown" in report.cases) == (layout == "2023")  # as in the real release
 

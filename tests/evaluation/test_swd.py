@@ -79,7 +79,9 @@ def test_projected_distance_agrees_with_scipy() -> None:
     directions = swd._draw_directions(generator)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-6)
     slow = [wasserstein_distance(first @ axis, second @ axis) for axis in directions.T]
-    assert swd._mean_wasserstein(first, second, directions) == pytest.approx(np.mean(slow), rel=1e-5)
+    assert swd._mean_wasserstein(first, second, directions) == pytest.approx(
+        np.mean(slow), rel=1e-5
+    )
 
 
 def test_same_seed_same_number_other_seed_another(make_images) -> None:

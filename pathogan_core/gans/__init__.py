@@ -1,0 +1,1 @@
+"""The thesis' generative networks, one file per method."""

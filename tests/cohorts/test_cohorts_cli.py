@@ -1,0 +1,166 @@
+"""`pathogan cohorts` as a user meets it: output, one-line errors, exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from brats_writer import write_case
+from fake_cases import random_brain
+
+from pathogan_core import cli
+from pathogan_core.cohorts.prepared import PreparedSlices
+
+
+@pytest.fixture
+def pathogan(monkeypatch, capsys):
+    """Run the command in this process; returns status, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pathogan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        output = capsys.readouterr()
+        return int(caught.value.code or 0), output.out, output.err
+
+    return run
+
+
+def complaint(err: str) -> str:
+    """The error line below any progress bar."""
+    assert "Traceback" not in err
+    return err.rstrip("\n").rsplit("\n", 1)[-1].rsplit("\r", 1)[-1]
+
+
+def test_list(pathogan):
+    status, out, _ = pathogan("cohorts", "list")
+    assert status == 0
+    for words in ("brats2016", "220 HGG, 54 LGG", "15,400", "80..149", "registration"):
+        assert words in out
+    status, out, _ = pathogan("cohorts", "list", "--json")
+    (manifest,) = json.loads(out)
+    assert manifest["expected"]["cases"] == {"HGG": 220, "LGG": 54}
+
+
+def test_check_of_a_sound_cohort(pathogan, small_home, cohort):
+    status, out, err = pathogan("cohorts", "check", "brats2016", "--root", cohort)
+    assert status == 0
+    assert "4/4" in err
+    for words in ("real", "3 HGG of 220, 1 LGG of 54 (4 patients)", "2020 (4)", "none"):
+        assert words in out
+
+
+def test_check_lists_every_problem_and_exits_1(pathogan, small_home, cohort):
+    for path in cohort.glob("HGG/*/*_t1ce.nii.gz"):
+        path.write_text("not an image")
+    status, out, err = pathogan("cohorts", "check", "brats2016", "--root", cohort)
+    assert status == 1
+    assert "Traceback" not in err
+    assert out.count("is not a readable medical image") == 3
+    assert out.splitlines()[-1] == "3 problems"
+    status, out, _ = pathogan("cohorts", "check", "brats2016", "--root", cohort, "--json")
+    assert status == 1
+    assert len(json.loads(out)["problems"]) == 3
+
+
+def test_check_of_one_problem_and_of_no_folder(pathogan, small_home, tmp_path):
+    status, out, _ = pathogan("cohorts", "check", "brats2016", "--root", tmp_path / "none")
+    assert status == 1
+    assert "does not exist" in out
+    assert out.splitlines()[-1] == "1 problem"
+
+
+def test_prepare_from_a_folder(pathogan, small_home, cohort, tmp_path):
+    out_folder = tmp_path / "out"
+    command = ["cohorts", "prepare", "brats2016", "--root", cohort, "--out", out_folder]
+    status, out, err = pathogan(*command)
+    assert status == 0
+    assert "18 images a sequence from 3 real scans" in out
+    assert "3/3" in err
+    prepared = PreparedSlices.open(out_folder)
+    assert prepared.sizes == (16, 8)
+    assert pathogan(*command)[0] == 0  # again: nothing to do
+    status, _, err = pathogan(*command, "--sizes", "12")
+    assert status == 1
+    assert "was made with sizes [16, 8], not [12]" in complaint(err)
+
+
+def test_prepare_options_reach_the_images(pathogan, small_home, cohort, tmp_path):
+    status, _, _ = pathogan(
+        *("cohorts", "prepare", "brats2016", "--root", cohort, "--out", tmp_path / "out"),
+        *("--sizes", "12,6", "--grades", "HGG,LGG", "--first-slice", 10, "--last-slice", 11),
+        *("--percentiles", "1,99", "--fractions", "0.5,0,0.5", "--split-seed", 3, "--workers", 2),
+    )
+    assert status == 0
+    prepared = PreparedSlices.open(tmp_path / "out")
+    told = prepared.info["parameters"]
+    assert told["sizes"] == [12, 6]
+    assert told["percentiles"] == [1.0, 99.0]
+    assert told["split_seed"] == 3
+    assert prepared.table["slice"].unique().tolist() == [10, 11]
+    assert prepared.table.groupby("split")["patient"].nunique().to_dict() == {"train": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "brats2015", "--root", "."], "brats2015: is no cohort; choose one of brats2016"),
+        (["simulate", "brats2015", "--out", "x"], "choose one of brats2016"),
+        (["simulate", "brats2016", "--out", "x", "--layout", "2011"], "--layout: is '2011'"),
+        (["simulate", "brats2016", "--out", "x", "--patients", "0"], "patients"),
+        (["prepare", "brats2015", "--root", ".", "--out", "x"], "choose one of brats2016"),
+        (["prepare", "brats2016", "--out", "x"], "exactly one of --root and --simulate"),
+        (["prepare", "brats2016", "--out", "x", "--simulate", "0"], "patients: is 0"),
+        (["prepare", "brats2016", "--out", "x", "--root", "none"], "none: does not exist"),
+        (["prepare", "brats2016", "--out", "x", "--root", ".", "--sizes", "big"], "--sizes: is 'b"),
+        (["prepare", "brats2016", "--out", "x", "--root", ".", "--sizes", "0"], "sizes"),
+        (
+            ["prepare", "brats2016", "--out", "x", "--root", ".", "--fractions", "1,0"],
+            "--fractions: is '1,0'; give 3 numbers",
+        ),
+        (["prepare", "brats2016", "--out", "x", "--root", ".", "--fractions", "1,1,0"], "split"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    pathogan, tmp_path, monkeypatch, small_home, arguments, words
+):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    status, _, err = pathogan("cohorts", *arguments)
+    assert status == 1
+    assert complaint(err).startswith("pathogan: ")
+    assert words in complaint(err)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_unknown_option_is_refused(pathogan):
+    status, _, err = pathogan("cohorts", "list", "--unknown")
+    assert status == 2
+    assert "Traceback" not in err
+
+
+def test_the_installed_command_exits_1_for_a_bad_cohort(small_home, tmp_path):
+    """Through a process of its own, as a shell script would see it."""
+    volumes, labels = random_brain(0)
+    labels[labels == 3] = 1
+    files = write_case(tmp_path / "data", "2023", "BraTS-GLI-00001-000", "", volumes, labels)
+    files["t2"].unlink()
+    run = subprocess.run(
+        [
+            *(sys.executable, "-c", "from pathogan_core.cli import main; main()"),
+            *("cohorts", "check", "brats2016", "--root", str(tmp_path / "data")),
+        ],
+        env={**os.environ, "PATHOGAN_HOME": str(small_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert "has no t2 file" in run.stdout
+    assert "has the label values 4" in run.stdout
+    assert "Traceback" not in run.stderr
