@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
+
+from pathogan_core.errors import PathoganError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,6 +24,9 @@ def ordered_map(
         function: must be importable by a fresh process (or `functools.partial` of such a function).
         items: drawn as they are needed.
         workers: 1 stays in this process.
+
+    Raises:
+        PathoganError: if the operating system kills a worker.
     """
     if workers <= 1:
         yield from map(function, items)
@@ -35,5 +41,11 @@ def ordered_map(
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
+        except BrokenProcessPool as error:
+            raise PathoganError(
+                "a process was killed, perhaps for lack of memory",
+                where=f"{workers} workers",
+                remedy="use fewer workers and run the same command again",
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)

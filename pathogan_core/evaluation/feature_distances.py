@@ -7,8 +7,6 @@ compared only at the same n, and a FID without its n says nothing.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -91,16 +89,8 @@ def frechet_distance(*, fake: Vectors, real: Vectors) -> float:
 
     Raises:
         PathoganError: fewer than two images on a side.
-
-    Warns:
-        UserWarning: no more images than features: the covariance has no full rank.
     """
     _need(2, fake, real)
-    n, dimensions = min(len(fake), len(real)), fake.shape[1]
-    if n <= dimensions:
-        warnings.warn(
-            f"FID of {n} images in {dimensions} dimensions is mostly bias; use KID", stacklevel=2
-        )
     statistics = [
         fid_features_to_statistics(torch.from_numpy(np.asarray(side, np.float64)))
         for side in (fake, real)

@@ -25,6 +25,7 @@ from pathogan_core.evaluation.feature_distances import (
     precision_and_recall,
 )
 from pathogan_core.evaluation.features import (
+    FEATURES,
     SEQUENCES,
     FeatureNetwork,
     Features,
@@ -207,6 +208,8 @@ def _with_intervals(
     metrics = {}
     for name, value in comparison.values.items():
         metrics[name] = Metric(value, n, unit="thousandths" if name.startswith("swd_") else "1")
+    if n <= FEATURES:  # the fitted covariance has no full rank
+        metrics["fid"] = Metric(comparison.values["fid"], n, unit="1, mostly bias at this n")
     vectors = {"fake": fake.features.vectors, "real": reference.features.vectors}
     metrics["kid"] = Metric(
         value=comparison.values["kid"],

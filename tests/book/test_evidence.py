@@ -78,6 +78,17 @@ def test_no_record_and_a_damaged_record(tmp_path: Path) -> None:
         evidence.read_run(path)
 
 
+def test_wgan_is_judged_by_the_revision_of_the_file_it_shares(tmp_path: Path) -> None:
+    run = evidence.read_run(write_record(tmp_path))
+    assert run is not None
+    folder = tmp_path / staleness.METHODS_FOLDER
+    folder.mkdir(parents=True)
+    for revision, stale in ((2, False), (3, True)):
+        (folder / "dcgan.py").write_text(f"REVISION = {revision}  # raised\n" + "#" * revision)
+        staleness._revisions_in.cache_clear()
+        assert staleness.is_stale(tmp_path, run) is stale
+
+
 @pytest.mark.parametrize(
     ("line", "stale"),
     [

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def pages(site: Path) -> list[Path]:
-    return sorted(p for p in site.rglob("*.html") if "_modules" not in p.parts)
+    """Every page but the listings of source code and the theme's own templates."""
+    return sorted(p for p in site.rglob("*.html") if not {"_modules", "_static"} & set(p.parts))
 
 
 def links(page: Path) -> Iterator[tuple[str, str]]:

@@ -323,6 +323,27 @@ def test_a_bad_scan_is_named_and_mended(tmp_path, cases, parameters, source, cas
     assert content(out) == content(tmp_path / "fresh")
 
 
+class LethalCase(FakeCase):
+    """Kills the process that loads it, as the system does when memory runs out."""
+
+    def load(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (BrokenCase("b_1", "b"), "b_1: t2 has voxels that are not finite numbers; run"),
+        (LethalCase("b_1", "b"), "2 workers: a process was killed"),
+    ],
+)
+def test_faults_in_workers_are_one_line_too(tmp_path, cases, parameters, source, case, words):
+    with pytest.raises(PathoganError, match=words):
+        prepare([*cases[:2], case, *cases[3:]], tmp_path / "out", source, parameters, workers=2)
+    with pytest.raises(PathoganError, match=r"half-written|holds no prepared"):
+        PreparedSlices.open(tmp_path / "out")
+
+
 def test_impossible_requests_leave_nothing_behind(tmp_path, cases, parameters, source):
     out = tmp_path / "out"
     for asked, chosen, words in [

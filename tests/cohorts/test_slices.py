@@ -61,7 +61,7 @@ def test_intensities_do_not_depend_on_the_scanners_gain(seed, gain, dtype):
     first, second = (normalise_intensity(v, (0.5, 99.5)) for v in (volume, scaled))
     assert np.allclose(first, second, atol=0.01)
     assert first.min() == 0
-    assert first.max() == 255
+    assert first.max() == pytest.approx(255, abs=0.01)
     assert not first[:2].any()
 
 
@@ -72,6 +72,14 @@ def test_intensities_keep_their_order_and_map_percentiles_to_the_ends():
     assert np.isclose(result[500], 127.5, atol=0.01)  # the median of a uniform law
     assert (result == 0).sum() == 101
     assert (result == 255).sum() == 101
+
+
+def test_background_stays_black_below_negative_voxels():
+    volume = np.concatenate([np.zeros(10), np.arange(-100, 0), np.arange(1, 101)])
+    result = normalise_intensity(volume.reshape(1, 1, -1), (0, 100)).ravel()
+    assert not result[:10].any()
+    assert result[-1] == pytest.approx(255)
+    assert result[109] == pytest.approx(255 * 99 / 200)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def gaussian(n: int, dimensions: int, seed: int, mean: float = 0.0) -> np.ndarra
 
 
 def with_moments(vectors: np.ndarray, mean: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """The same points moved so that sample mean and covariance are exactly `mean`, `root @ root.T`."""
+    """The points moved so that their mean and covariance are exactly `mean`, `root @ root.T`."""
     centred = vectors - vectors.mean(axis=0)
     whitened = centred @ np.linalg.inv(np.linalg.cholesky(np.cov(centred, rowvar=False))).T
     return whitened @ root.T + mean
@@ -47,11 +47,6 @@ def test_fid_is_biased_by_n_where_kid_is_not() -> None:
     assert np.abs(kids).max() < 0.1 * far
 
 
-def test_fid_without_full_rank_warns() -> None:
-    with pytest.warns(UserWarning, match="20 images in 30 dimensions"):
-        frechet_distance(fake=gaussian(20, 30, 0), real=gaussian(40, 30, 1))
-
-
 def test_kid_of_all_images_is_the_unbiased_estimator_by_hand() -> None:
     fake, real = gaussian(12, 3, 0), gaussian(12, 3, 1, mean=0.5)
 
@@ -73,7 +68,7 @@ def test_kid_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         fake, real = gaussian(150, 4, 2 * trial, mean=0.4), gaussian(150, 4, 2 * trial + 1)
         low, high = kernel_distance_interval(fake=fake, real=real, seed=trial)
         held += low <= truth <= high
-    assert 50 <= held  # 57 expected, standard deviation 1.7
+    assert held >= 50  # 57 expected, standard deviation 1.7
 
 
 def test_a_collapsed_generator_is_precise_and_recalls_little() -> None:

@@ -94,6 +94,6 @@ def test_same_seed_same_number_other_seed_another(make_images) -> None:
 def test_unlike_sizes_and_tiny_images_are_refused(make_images) -> None:
     with pytest.raises(PathoganError, match="64 px, real images 32 px"):
         swd.sliced_wasserstein(make_images(3, seed=0), make_images(3, seed=0, size=32), seed=0)
+    small = make_images(3, seed=0, size=8)
     with pytest.raises(PathoganError, match="16 px or more"):
-        small = make_images(3, seed=0, size=8)
         swd.sliced_wasserstein(small, small, seed=0)

@@ -66,7 +66,7 @@ class Scoreboard(_BySetup):
         chapter = self.options.get("chapter", "ch3")
         headers: list[Cell] = ["Set-up"]
         for label, _ in TURING_COLUMNS.values():
-            headers += [f"{label}, thesis (%)", f"{label}, here (%)"]
+            headers += [f"{label} (%), thesis", "here"]
         headers.append("Run behind it")
         rows = [self._row(row, self.usable(chapter, setup_of(row))) for row in published]
         reference = sorted({row["reference"] for row in published})

@@ -13,6 +13,8 @@ from pathlib import Path
 from .evidence import Run
 
 METHODS_FOLDER = Path("pathogan_core/gans")
+# Methods that live in another method's file.
+SHARED_FILE = {"wgan": "dcgan"}
 
 
 def is_stale(root: Path, run: Run) -> bool:
@@ -20,7 +22,9 @@ def is_stale(root: Path, run: Run) -> bool:
 
     A method whose revision is not written as a literal cannot be checked and counts as current.
     """
-    current = revisions(root).get(str(run.record.get("method")))
+    method = str(run.record.get("method"))
+    known = revisions(root)
+    current = known.get(method, known.get(SHARED_FILE.get(method, "")))
     return current is not None and current != run.record.get("revision")
 
 
