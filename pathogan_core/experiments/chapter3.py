@@ -17,10 +17,16 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.parameters import checked
 from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec, RunStore
 from pathogan_core.gans import dcgan
-from pathogan_core.places import data_root, runs_root
+from pathogan_core.places import data_root, project_root, runs_root
 from pathogan_core.training.batches import DeviceImages, to_uint8
 from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import LoopOptions, train
+from pathogan_core.training.randomness import derive_seed
+
+_POSITIVE = (
+    "patients", "steps_dcgan", "steps_wgan", "width", "batch_size", "learning_rate_dcgan",
+    "learning_rate_wgan", "warmup_critic_steps", "critic_steps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Parameters:
 
     Args:
         scale: name of the preset, for records and captions.
-        prepared: folder of prepared slices; empty: simulate `patients` with `data_seed`.
+        prepared: folder of prepared slices, relative to the project's root; empty: simulate
+            `patients` with `data_seed`.
         sequence: ``t1``, ``t1c``, ``t2``, ``flair`` or ``concat``.
         split: patients to train on; ``all`` is what the thesis does.
         models: of ``dcgan``, ``wgan``.
@@ -73,13 +80,19 @@ class Parameters:
                 if one not in valid:
                     remedy = f"choose from {', '.join(valid)}"
                     raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
+        if not parameters.models:
+            raise PathoganError("is empty", where="models", remedy="name dcgan, wgan or both")
+        for name in _POSITIVE:
+            if not (value := getattr(parameters, name)) > 0:
+                raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
         return parameters
 
 
 def prepared_slices(parameters: Parameters) -> PreparedSlices:
     """The slices to train on; a simulated cohort is made once and found again."""
     if parameters.prepared:
-        return PreparedSlices.open(Path(parameters.prepared))
+        # Not the working directory: Jupyter's and papermill's is the notebook's own folder.
+        return PreparedSlices.open(project_root() / Path(parameters.prepared).expanduser())
     name = f"brats2016-sim{parameters.patients}-seed{parameters.data_seed}-{parameters.size}"
     return prepare_simulated(
         data_root() / name,
@@ -147,3 +160,19 @@ def generated(run: Run, count: int, seed: int = 0) -> np.ndarray:
     generator = load_generator(run)
     latent = run.record.config["latent"]
     return to_uint8(dcgan.sample(generator, count, latent, seed))[:, 0].numpy()
+
+
+@torch.no_grad()
+def interpolated(run: Run, pairs: int, count: int, seed: int = 0) -> np.ndarray:
+    """Images on the way between `pairs` pairs of latents, uint8 ``[pairs * count, S, S]``.
+
+    The way is a quarter circle, cos(t) a + sin(t) b: as a and b are independent standard normal
+    vectors, so is every point on it. Halfway along a straight line the norm would be too small.
+    """
+    generator = load_generator(run).eval()
+    latent = run.record.config["latent"]
+    stream = np.random.default_rng(derive_seed(seed, "interpolate"))
+    first, last = stream.standard_normal((2, pairs, 1, latent), np.float32)
+    angle = np.linspace(0, np.pi / 2, count, dtype=np.float32)[:, None]
+    latents = (np.cos(angle) * first + np.sin(angle) * last).reshape(-1, latent)
+    return to_uint8(generator(torch.from_numpy(latents)))[:, 0].numpy()

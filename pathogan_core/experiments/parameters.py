@@ -55,7 +55,8 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         return tuple(value)
     if type(value) is type(default):
         return value
-    remedy = f"give a {type(default).__name__}, e.g. {default!r}"
+    example = list(default) if isinstance(default, tuple) else default  # as notebooks and YAML do
+    remedy = f"give a {type(example).__name__}, e.g. {example!r}"
     if isinstance(value, str):
         remedy += "; papermill's -p passes text: use -y, and write 1.0e-4 for 1e-4"
     raise PathoganError(f"is {value!r} ({type(value).__name__})", where=name, remedy=remedy)
