@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         executed = {} if options.stored else {c.notebook: execute(ROOT, c) for c in CHAPTERS}
+        forget_pages_of_another_book(ROOT)
         copy_sources(ROOT, ROOT / "_build" / "src", executed)
         site = build_site(ROOT / "_build" / "src", ROOT)
     except PathoganError as error:
@@ -158,6 +159,16 @@ def files_of(path: Path) -> Iterator[Path]:
         for inside in sorted(path.rglob("*")):
             if inside.is_file() and not IGNORED & set(inside.relative_to(path).parts):
                 yield inside
+
+
+def forget_pages_of_another_book(root: Path) -> None:
+    """Where contents or configuration have changed, no page of the last build may stay behind."""
+    names = ("_config.yml", "_toc.yml")
+    copies = [root / "_build" / "src" / name for name in names]
+    contents = [copy.read_bytes() if copy.is_file() else None for copy in copies]
+    if contents != [(root / name).read_bytes() for name in names]:
+        for folder in ("html", ".doctrees"):
+            shutil.rmtree(root / "_build" / folder, ignore_errors=True)
 
 
 def copy_sources(root: Path, copy: Path, executed: dict[Path, Path]) -> None:

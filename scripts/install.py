@@ -28,10 +28,15 @@ CAUSES = (
     ("Name or service not known", "no network; connect, or point pip at a mirror"),
     ("Temporary failure in name resolution", "no network; connect, or point pip at a mirror"),
     ("Network is unreachable", "no network; connect, or point pip at a mirror"),
+    ("Failed to establish a new connection", "no network; connect, or point pip at a mirror"),
     ("Connection refused", "the package index cannot be reached; check the network or proxy"),
     ("Read timed out", "the network is too slow or was interrupted"),
-    ("No matching distribution", "the package index lacks a pinned version for this machine"),
-    ("Permission denied", "no permission to write to .venv"),
+    ("Permission denied", "there is no permission to write to .venv; mend that"),
+    # Last: pip says this after a failed connection, too.
+    (
+        "No matching distribution",
+        "a pinned version cannot be had here; check pip's index and network",
+    ),
 )
 
 

@@ -71,7 +71,7 @@ class Run:
         """One line for tooltips and provenance columns."""
         return (
             f"{self['scale']} scale · {self.source} · seed {self['seed']} · "
-            f"code {str(self['code_version'])[:10]}"
+            f"code {self['code_version']}"
         )
 
 

@@ -86,17 +86,17 @@ class Runs(EvidenceDirective):
         ]
         if not open_items:
             return []
+        used = [name for name in ("command", "note") if any(item.get(name) for item in open_items)]
+        headers: list[Cell] = ["Run to do", "Scale", "State", *map(str.capitalize, used)]
         rows: list[list[Cell]] = [
             [
                 setup_label(str(item["setup"])),
                 str(item["scale"]),
                 [missing(NOT_RUN)],
-                [nodes.literal("", str(item["command"]))] if item.get("command") else "",
-                str(item.get("note") or ""),
+                *[str(item.get(name) or "") for name in used],
             ]
             for item in open_items
         ]
-        headers: list[Cell] = ["Run to do", "Scale", "State", "Command", "Note"]
         return [table(headers, rows, "plan")]
 
 
