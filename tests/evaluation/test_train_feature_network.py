@@ -107,6 +107,19 @@ def test_tasks_hold_validation_patients_and_their_truth(script, tmp_path) -> Non
     assert brightness == sorted(brightness)
 
 
+def test_disturbing_moves_whole_pixels_and_scales_brightness(script) -> None:
+    images = torch.full((50, 1, 64, 64), -1.0)
+    images[:, :, 30, 20] = 0.0  # half of the full brightness, on black
+    moved = script.disturb(images, torch.Generator().manual_seed(0))
+    places = torch.nonzero(moved[:, 0] > -1)
+    assert places[:, 0].tolist() == list(range(50))
+    shifts = places[:, 1:] - torch.tensor([30, 20])
+    assert shifts.abs().max() == script.SHIFT
+    assert len(shifts.unique(dim=0)) > 20
+    brightness = moved.amax((1, 2, 3)) + 1
+    assert 0.9 <= brightness.min() < 0.95 < 1.05 < brightness.max() <= 1.1
+
+
 def test_a_batch_without_clear_tumour_labels_still_has_a_loss(script) -> None:
     unknown = torch.full((3,), torch.nan)
     tasks = script.Tasks(torch.zeros(3, 1, 64, 64), torch.zeros(3).long(), torch.zeros(3), unknown)
