@@ -37,6 +37,12 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed process' `atomic_write` left in `folder`; nobody else may be writing."""
+    for leftover in folder.glob(".*.partial"):
+        leftover.unlink(missing_ok=True)
+
+
 def cannot_write(path: str | Path, error: OSError) -> PathoganError:
     """The error line for a failed write, naming the operating system's reason."""
     reason = error.strerror or str(error)

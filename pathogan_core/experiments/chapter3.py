@@ -138,7 +138,7 @@ def train_model(parameters: Parameters, model: str, slices: PreparedSlices) -> R
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         images = DeviceImages(slices.images(parameters.sequence, parameters.size, split), device)
         program = dcgan.program(config, images, parameters.seed, device)
-        options = LoopOptions(device=device, bf16=config.bf16, tick_steps=max(1, steps // 100))
+        options = LoopOptions(device=device, tick_steps=max(1, steps // 100))
         clock = train(program, folder, steps=steps, seed=parameters.seed, options=options)
         weights = program.best("generator").state_dict()
         save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
@@ -162,17 +162,16 @@ def generated(run: Run, count: int, seed: int = 0) -> np.ndarray:
     return to_uint8(dcgan.sample(generator, count, latent, seed))[:, 0].numpy()
 
 
-@torch.no_grad()
 def interpolated(run: Run, pairs: int, count: int, seed: int = 0) -> np.ndarray:
     """Images on the way between `pairs` pairs of latents, uint8 ``[pairs * count, S, S]``.
 
     The way is a quarter circle, cos(t) a + sin(t) b: as a and b are independent standard normal
     vectors, so is every point on it. Halfway along a straight line the norm would be too small.
     """
-    generator = load_generator(run).eval()
+    generator = load_generator(run)
     latent = run.record.config["latent"]
     stream = np.random.default_rng(derive_seed(seed, "interpolate"))
     first, last = stream.standard_normal((2, pairs, 1, latent), np.float32)
     angle = np.linspace(0, np.pi / 2, count, dtype=np.float32)[:, None]
     latents = (np.cos(angle) * first + np.sin(angle) * last).reshape(-1, latent)
-    return to_uint8(generator(torch.from_numpy(latents)))[:, 0].numpy()
+    return to_uint8(dcgan.draw(generator, torch.from_numpy(latents)))[:, 0].numpy()

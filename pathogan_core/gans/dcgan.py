@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,23 +161,22 @@ def program(
     for module in (generator, discriminator):
         initialise(module, seed)
         module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    losses = (_game_losses if config.objective == "dcgan" else _wasserstein_losses)(
-        config, images, generator, discriminator
-    )
+    d_loss, g_loss = losses(config, images, generator, discriminator)
     clip = (
         (lambda: clip_weights(discriminator, config.clip)) if config.objective == "wgan" else None
     )
     phases = [
         Phase(
-            "D", "discriminator", _optimizer(config, discriminator), losses[0],
+            "D", "discriminator", _optimizer(config, discriminator), d_loss,
             times=config.critic_updates, images=config.batch_size, after=clip,
         ),
-        Phase("G", "generator", _optimizer(config, generator), losses[1]),
+        Phase("G", "generator", _optimizer(config, generator), g_loss),
     ]  # fmt: skip
     averages = {}
     if config.ema_half_life_images:
         averages["generator"] = MovingAverage(generator, config.ema_half_life_images)
-    return Program({"generator": generator, "discriminator": discriminator}, phases, averages)
+    modules = {"generator": generator, "discriminator": discriminator}
+    return Program(modules, phases, averages, bf16=config.bf16)
 
 
 def _optimizer(config: DCGANConfig, module: nn.Module) -> torch.optim.Optimizer:
@@ -185,43 +185,52 @@ def _optimizer(config: DCGANConfig, module: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(module.parameters(), config.learning_rate, betas=(config.beta1, 0.999))
 
 
-def _game_losses(config, images, generator, discriminator):  # type: ignore[no-untyped-def]
-    """Cross-entropy on logits; the generator maximises log D(G(z)) (Goodfellow et al. 2014).
+def game_loss(real: Tensor, fake: Tensor) -> Loss:
+    """Cross-entropy of the logits of real and of generated images (Goodfellow et al. 2014)."""
+    loss = F.softplus(-real).mean() + F.softplus(fake).mean()
+    return loss, {"real": real.sigmoid().mean(), "fake": fake.sigmoid().mean()}
+
+
+def fooling_loss(fake: Tensor) -> Loss:
+    """The non-saturating generator loss: maximise log D(G(z)) (Goodfellow et al. 2014)."""
+    return F.softplus(-fake).mean(), {}
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Loss:
+    """The critic widens the gap E f(real) - E f(G(z)) (Arjovsky et al. 2017).
+
+    Under the weight clip the gap is the Wasserstein distance up to an unknown constant factor.
+    """
+    gap = real.mean() - fake.mean()
+    return -gap, {"gap": gap}
+
+
+def narrowing_loss(fake: Tensor) -> Loss:
+    """The generator narrows the gap by raising E f(G(z)) (Arjovsky et al. 2017)."""
+    return -fake.mean(), {}
+
+
+OBJECTIVES = {"dcgan": (game_loss, fooling_loss), "wgan": (critic_loss, narrowing_loss)}
+
+
+def losses(
+    config: DCGANConfig, images: DeviceImages, generator: nn.Module, discriminator: nn.Module
+) -> tuple[Callable[[Turn], Loss], Callable[[Turn], Loss]]:
+    """The loss of phase D and that of phase G; DCGAN and WGAN differ in `OBJECTIVES` only.
 
     Real and generated images pass the discriminator separately: a mixed batch would share its
     batch-norm statistics and give the answer away.
     """
+    d_objective, g_objective = OBJECTIVES[config.objective]
 
     def d_loss(turn: Turn) -> Loss:
         real = discriminator(images[turn.indices(config.batch_size, len(images))])
         with torch.no_grad():
             generated = generator(turn.randn(config.batch_size, config.latent))
-        fake = discriminator(generated)
-        loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-        return loss, {"real": real.sigmoid().mean(), "fake": fake.sigmoid().mean()}
+        return d_objective(real, discriminator(generated))
 
     def g_loss(turn: Turn) -> Loss:
-        fake = discriminator(generator(turn.randn(config.batch_size, config.latent)))
-        return F.softplus(-fake).mean(), {}
-
-    return d_loss, g_loss
-
-
-def _wasserstein_losses(config, images, generator, discriminator):  # type: ignore[no-untyped-def]
-    """The critic widens E f(real) - E f(G(z)), the generator narrows it (Arjovsky et al. 2017).
-
-    Under the weight clip the gap is the Wasserstein distance up to an unknown constant factor.
-    """
-
-    def d_loss(turn: Turn) -> Loss:
-        real = discriminator(images[turn.indices(config.batch_size, len(images))]).mean()
-        with torch.no_grad():
-            generated = generator(turn.randn(config.batch_size, config.latent))
-        fake = discriminator(generated).mean()
-        return fake - real, {"gap": real - fake}
-
-    def g_loss(turn: Turn) -> Loss:
-        return -discriminator(generator(turn.randn(config.batch_size, config.latent))).mean(), {}
+        return g_objective(discriminator(generator(turn.randn(config.batch_size, config.latent))))
 
     return d_loss, g_loss
 
@@ -237,17 +246,22 @@ def clip_weights(critic: nn.Module, bound: float) -> None:
         parameter.clamp_(-bound, bound)
 
 
-@torch.no_grad()
 def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int = 256) -> Tensor:
-    """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped.
+    """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped."""
+    # NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
+    stream = np.random.default_rng(derive_seed(seed, "sample"))
+    latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
+    return draw(generator, latents, batch)
+
+
+@torch.no_grad()
+def draw(generator: nn.Module, latents: Tensor, batch: int = 256) -> Tensor:
+    """Images of given latents ``[N, latent]``: float ``[N, 1, S, S]`` on the CPU, not clipped.
 
     Batch normalisation uses its running statistics: an image depends on its own latent only.
     """
     was_training = generator.training
     device = next(generator.parameters()).device
-    # NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
-    stream = np.random.default_rng(derive_seed(seed, "sample"))
-    latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
     generator.eval()
     images = torch.cat([generator(part.to(device)).float().cpu() for part in latents.split(batch)])
     generator.train(was_training)

@@ -30,10 +30,10 @@ class BatchNorm2d(nn.BatchNorm2d):
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Running statistics, with the unbiased variance as torch keeps it."""
-        momentum = 0.1 if self.momentum is None else self.momentum
+        assert self.momentum is not None
         assert self.running_mean is not None
         assert self.running_var is not None
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance * count / (count - 1), momentum)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        self.num_batches_tracked.add_(1)

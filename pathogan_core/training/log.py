@@ -56,9 +56,9 @@ class TickLog:
                 )
         return means
 
-    def tick(self, clock: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def tick(self, clock: Mapping[str, Any]) -> dict[str, Any]:
         """Write one line, ``{**clock, **means}``, and start the next tick."""
-        line = {**clock, **self.means(step)}
+        line = {**clock, **self.means(clock["step"])}
         if self.distribution.is_first:
             encoded = (json.dumps(line) + "\n").encode()
             try:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from pathogan_core.files import remove_partial_files
 from pathogan_core.training.checkpoint import load_tensors, pack, save_tensors, unpack
 from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.log import TickLog
@@ -46,8 +47,6 @@ class LoopOptions:
 
     Args:
         device: where the program's modules live.
-        bf16: autocast to bfloat16 inside loss functions (no gradient scaler is needed). Part of a
-            method's configuration where one is hashed, since results differ in rounding.
         tick_steps: steps a log line averages over.
         checkpoint_seconds: time between checkpoints; one is written on a signal and at the end too.
         progress: show a bar on standard error.
@@ -55,7 +54,6 @@ class LoopOptions:
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    bf16: bool = False
     tick_steps: int = 50
     checkpoint_seconds: float = 60.0
     progress: bool = False
@@ -94,6 +92,8 @@ def train(
     options, distribution = options or LoopOptions(), distribution or Distribution()
     folder.mkdir(parents=True, exist_ok=True)
     clock, log = Clock(), TickLog(folder / LOG, distribution)
+    if distribution.is_first:
+        remove_partial_files(folder)
     _resume(program, folder, clock, log, options.device)
     started, saved = time.monotonic() - clock.seconds, time.monotonic()
     hidden = not (options.progress and distribution.is_first)
@@ -135,17 +135,17 @@ def _round(
             keys = (phase.name, clock.step, repetition)
             generator = generator_for(seed, *keys, device=options.device)
             turn = Turn(clock.step, repetition, clock.images, generator, distribution)
-            log.add(phase.name, _update(phase, program, turn, options))
+            log.add(phase.name, _update(phase, program, turn, options.device))
             clock.images += phase.images
     clock.step += 1
     for name, average in program.averages.items():
         average.update(program.modules[name], clock.images - images_before)
 
 
-def _update(phase: Phase, program: Program, turn: Turn, options: LoopOptions) -> dict[str, Any]:
+def _update(phase: Phase, program: Program, turn: Turn, device: torch.device) -> dict[str, Any]:
     """Loss, gradients, optimiser: the only place where weights change."""
     phase.optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(options.device.type, torch.bfloat16, enabled=options.bf16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=program.bf16):
         loss, scalars = phase.loss(turn)
     loss.backward()
     turn.distribution.average_gradients(program.modules[phase.trains])
@@ -157,7 +157,7 @@ def _update(phase: Phase, program: Program, turn: Turn, options: LoopOptions) ->
 
 def _tick(clock: Clock, log: TickLog, options: LoopOptions, distribution: Distribution) -> None:
     times = {"step": clock.step, "images": clock.images, "seconds": round(clock.seconds, 3)}
-    line = log.tick(times, clock.step)
+    line = log.tick(times)
     if options.on_tick and distribution.is_first:
         options.on_tick(clock, line)
 

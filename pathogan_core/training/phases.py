@@ -76,11 +76,16 @@ class Phase:
 
 @dataclass
 class Program:
-    """A method, ready to be trained: named modules, phases in order, averages by module name."""
+    """A method, ready to be trained: named modules, phases in order, averages by module name.
+
+    `bf16` runs loss functions under autocast to bfloat16 (no gradient scaler is needed). It is the
+    method's to say, not the loop's: results differ in rounding.
+    """
 
     modules: dict[str, nn.Module]
     phases: list[Phase]
     averages: dict[str, MovingAverage] = field(default_factory=dict)
+    bf16: bool = False
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:

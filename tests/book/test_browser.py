@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-playwright_api = pytest.importorskip("playwright.sync_api")
-
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESKTOP = {"width": 1280, "height": 1000}
 PHONE = {"width": 390, "height": 844}
 # Both of Jupyter Book's themes emit sphinx-thebe's constants twice; harmless.
@@ -47,26 +43,14 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium found; install it (Debian, Ubuntu: apt install chromium)")
-    with playwright_api.sync_playwright() as playwright:
-        # --no-sandbox: as root, as on a continuous-integration machine, Chromium refuses otherwise.
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 def page_names(site: Path) -> list[str]:
     names = sorted(str(p.relative_to(site)) for p in site.rglob("*.html"))
     return [n for n in names if not n.startswith(("_modules", "_static")) and n != "index.html"]
 
 
-def open_page(browser, address: str, name: str, *, theme: str, size: dict[str, int]):  # type: ignore[no-untyped-def]
+def open_page(chromium, address: str, name: str, *, theme: str, size: dict[str, int]):  # type: ignore[no-untyped-def]
     """Open a page with other hosts blocked; (page, what was seen)."""
-    context = browser.new_context(viewport=size, reduced_motion="reduce")
+    context = chromium.new_context(viewport=size, reduced_motion="reduce")
     context.add_init_script(
         f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');"
     )
@@ -131,10 +115,10 @@ LUMINANCE = """selector => {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_whole(site: Path, address: str, browser, theme: str) -> None:  # type: ignore[no-untyped-def]
+def test_every_page_is_whole(site: Path, address: str, chromium, theme: str) -> None:  # type: ignore[no-untyped-def]
     problems = []
     for name in page_names(site):
-        page, seen = open_page(browser, address, name, theme=theme, size=DESKTOP)
+        page, seen = open_page(chromium, address, name, theme=theme, size=DESKTOP)
         states = draw_all_figures(page)
         problems += [f"{name}: figure {state}" for state in states if state != "drawn"]
         problems += [f"{name}: {error}" for error in seen.errors]
@@ -146,10 +130,10 @@ def test_every_page_is_whole(site: Path, address: str, browser, theme: str) -> N
     assert problems == []
 
 
-def test_every_page_fits_a_phone(site: Path, address: str, browser) -> None:  # type: ignore[no-untyped-def]
+def test_every_page_fits_a_phone(site: Path, address: str, chromium) -> None:  # type: ignore[no-untyped-def]
     problems = []
     for name in page_names(site):
-        page, seen = open_page(browser, address, name, theme="light", size=PHONE)
+        page, seen = open_page(chromium, address, name, theme="light", size=PHONE)
         draw_all_figures(page)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > PHONE["width"]:
@@ -165,11 +149,11 @@ WIDE_ELEMENTS = """() => [...document.querySelectorAll('article *')]
   .slice(0, 5).map(e => e.tagName + '.' + e.className)"""
 
 
-def test_figures_follow_a_change_of_theme(site: Path, address: str, browser) -> None:  # type: ignore[no-untyped-def]
+def test_figures_follow_a_change_of_theme(site: Path, address: str, chromium) -> None:  # type: ignore[no-untyped-def]
     with_figures = [n for n in page_names(site) if 'class="pg-figure"' in (site / n).read_text()]
     if not with_figures:
         pytest.skip("no page has a stored figure yet")
-    page, _ = open_page(browser, address, with_figures[0], theme="light", size=DESKTOP)
+    page, _ = open_page(chromium, address, with_figures[0], theme="light", size=DESKTOP)
     draw_all_figures(page)
     colour = "document.querySelector('.pg-plot')._fullLayout.font.color"
     before = page.evaluate(colour)
@@ -179,19 +163,19 @@ def test_figures_follow_a_change_of_theme(site: Path, address: str, browser) -> 
     page.context.close()
 
 
-def test_maths_is_typeset_without_a_network(site: Path, address: str, browser) -> None:  # type: ignore[no-untyped-def]
+def test_maths_is_typeset_without_a_network(site: Path, address: str, chromium) -> None:  # type: ignore[no-untyped-def]
     if not (site / "vendor" / "tex-svg.js").is_file():
         pytest.skip("built without npm: pages show TeX source and say so")
     with_maths = [n for n in page_names(site) if 'class="math' in (site / n).read_text()]
     assert with_maths
-    page, _ = open_page(browser, address, with_maths[0], theme="light", size=DESKTOP)
+    page, _ = open_page(chromium, address, with_maths[0], theme="light", size=DESKTOP)
     page.wait_for_selector("mjx-container svg", timeout=20_000)
     assert page.locator("mjx-container").count() >= page.locator(".math").count() > 0
     page.context.close()
 
 
-def test_search_finds_a_word_of_the_book(site: Path, address: str, browser) -> None:  # type: ignore[no-untyped-def]
-    page, _ = open_page(browser, address, "search.html?q=Wasserstein", theme="light", size=DESKTOP)
+def test_search_finds_a_word_of_the_book(site: Path, address: str, chromium) -> None:  # type: ignore[no-untyped-def]
+    page, _ = open_page(chromium, address, "search.html?q=Wasserstein", theme="light", size=DESKTOP)
     page.wait_for_selector("#search-results li", timeout=20_000)
     assert page.locator("#search-results li").count() > 0
     page.context.close()

@@ -63,11 +63,11 @@ def test_objectives_against_closed_forms():
 
     turn = Turn(0, 0, 0, generator_for(0), Distribution())
     generator = dcgan.Generator(small("dcgan"))
-    d_loss, g_loss = dcgan._game_losses(small("dcgan"), images(), generator, Constant())
+    d_loss, g_loss = dcgan.losses(small("dcgan"), images(), generator, Constant())
     p = 1 / (1 + math.exp(-constant))
     assert d_loss(turn)[0].item() == pytest.approx(-math.log(p) - math.log(1 - p), rel=1e-5)
     assert g_loss(turn)[0].item() == pytest.approx(-math.log(p), rel=1e-5)
-    d_loss, g_loss = dcgan._wasserstein_losses(small("wgan"), images(), generator, Constant())
+    d_loss, g_loss = dcgan.losses(small("wgan"), images(), generator, Constant())
     assert d_loss(turn)[0].item() == pytest.approx(0, abs=1e-6)
     assert g_loss(turn)[0].item() == pytest.approx(-constant, rel=1e-6)
 
