@@ -128,8 +128,8 @@ def prepare(
     grades: Annotated[str | None, typer.Option(help="Grades, e.g. HGG,LGG or unknown.")] = None,
     first_slice: Annotated[int | None, typer.Option(help="First sagittal slice (LPS x).")] = None,
     last_slice: Annotated[int | None, typer.Option(help="Last sagittal slice, included.")] = None,
-    percentiles: Annotated[
-        str | None, typer.Option(help="Of the brain's voxels, mapped to 0 and 255: 0.5,99.5.")
+    white_percentile: Annotated[
+        float | None, typer.Option(help="Of the brain's intensities, mapped to 255.")
     ] = None,
     fractions: Annotated[
         str | None, typer.Option(help="Shares of train,validation,test: 0.7,0.1,0.2.")
@@ -153,7 +153,7 @@ def prepare(
         _manifest(cohort),
         grades=_listed("grades", grades, str),
         sizes=_listed("sizes", sizes, int),
-        percentiles=_listed("percentiles", percentiles, float, 2),
+        white_percentile=white_percentile,
         split=_listed("fractions", fractions, float, 3),
         first_slice=first_slice,
         last_slice=last_slice,

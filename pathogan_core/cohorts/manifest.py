@@ -80,7 +80,7 @@ class Preparation(_Part):
     """How slices become images."""
 
     sizes: Annotated[list[Count], Field(min_length=1)]
-    percentiles: tuple[float, float]
+    white_percentile: float
 
 
 class Fractions(_Part):
@@ -135,7 +135,7 @@ _FIELD_OF = {
     "first_slice": "selection.first_slice",
     "last_slice": "selection.last_slice",
     "sizes": "preparation.sizes",
-    "percentiles": "preparation.percentiles",
+    "white_percentile": "preparation.white_percentile",
     "split": "split.fractions",
 }
 
@@ -195,7 +195,7 @@ class Manifest(_Part):
             first_slice=self.selection.first_slice,
             last_slice=self.selection.last_slice,
             sizes=tuple(self.preparation.sizes),
-            percentiles=self.preparation.percentiles,
+            white_percentile=self.preparation.white_percentile,
             split=(fractions.train, fractions.validation, fractions.test),
             split_seed=self.split.seed,
             volume_shape=self.volume.shape_zyx,

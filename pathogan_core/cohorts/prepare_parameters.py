@@ -20,7 +20,8 @@ class PreparationParameters:
             (growing to the patient's left). The thesis says #80 to #149 of 240 without naming an
             origin; in BRATS files index 0 is the patient's right.
         sizes: image sizes in pixels.
-        percentiles: of the brain's voxels, mapped to 0 and 255 (the thesis is silent).
+        white_percentile: of the brain's intensities, mapped to 255; no signal is 0 (the thesis is
+            silent).
         split: fractions of the patients for train, validation and test.
         split_seed: another seed is another draw.
         volume_shape: z, y, x that every volume must have, so that a slice number means one place.
@@ -30,7 +31,7 @@ class PreparationParameters:
     first_slice: int = 80
     last_slice: int = 149
     sizes: tuple[int, ...] = (128, 64)
-    percentiles: tuple[float, float] = (0.5, 99.5)
+    white_percentile: float = 99.5
     split: tuple[float, float, float] = (0.7, 0.1, 0.2)
     split_seed: int = 0
     volume_shape: tuple[int, int, int] = (155, 240, 240)
@@ -44,7 +45,6 @@ class PreparationParameters:
 
     def _mistakes(self) -> list[tuple[str, bool, str]]:
         width = self.volume_shape[2]
-        low, high = self.percentiles
         return [
             ("grades", not self.grades, "name at least one grade"),
             ("first_slice", not 0 <= self.first_slice < width, f"choose 0 to {width - 1}"),
@@ -60,7 +60,11 @@ class PreparationParameters:
                 or not all(0 < size <= min(self.volume_shape[:2]) for size in self.sizes),
                 f"name different sizes of 1 to {min(self.volume_shape[:2])} pixels",
             ),
-            ("percentiles", not 0 <= low < high <= 100, "choose two rising values in 0..100"),
+            (
+                "white_percentile",
+                not 0 < self.white_percentile <= 100,
+                "choose a value above 0, up to 100",
+            ),
             (
                 "split",
                 min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6,

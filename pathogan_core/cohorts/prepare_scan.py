@@ -50,7 +50,7 @@ def prepare_scan(case: Case, parameters: PreparationParameters) -> PreparedScan:
 
 def _named(sequence: str, volume: np.ndarray, parameters: PreparationParameters) -> np.ndarray:
     try:
-        return normalise_intensity(volume, parameters.percentiles)
+        return normalise_intensity(volume, parameters.white_percentile)
     except PathoganError as error:
         raise PathoganError(f"{sequence} {error.problem}") from error
 

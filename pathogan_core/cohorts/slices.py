@@ -23,16 +23,18 @@ def sagittal_slices(volume: np.ndarray, first: int, last: int) -> np.ndarray:
     return volume[::-1, :, first : last + 1].transpose(2, 0, 1)
 
 
-def normalise_intensity(volume: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
-    """Brain voxels to 0..255 between two percentiles of themselves; background stays 0.
+def normalise_intensity(volume: np.ndarray, white_percentile: float) -> np.ndarray:
+    """Brain voxels to 0..255, from no signal to a percentile of themselves; background stays 0.
 
     The thesis does not say how it maps 16-bit MR intensities to images, which have no unit and
-    differ between scanners by more than an order of magnitude. Percentiles are taken over the whole
-    brain, not over each slice: a slice's brightness then keeps its meaning within the scan.
+    differ between scanners by more than an order of magnitude. The percentile is taken over the
+    whole brain, not over each slice: a slice's brightness then keeps its meaning within the scan.
+    Black is zero signal, not a low percentile, which in T2 would be white matter.
 
     Args:
         volume: any shape; voxels that are exactly 0 are background (BRATS is skull-stripped).
-        percentiles: lower and upper, in percent of the brain's voxels.
+            Where some are negative (a scan that somebody standardised), black is the lowest.
+        white_percentile: in percent of the brain's voxels.
 
     Returns:
         float32 of the same shape, in 0..255.
@@ -45,9 +47,13 @@ def normalise_intensity(volume: np.ndarray, percentiles: tuple[float, float]) ->
     brain = volume != 0
     if not brain.any():
         raise PathoganError("is empty: every voxel is 0")
-    low, high = np.percentile(volume[brain], percentiles)
-    if not high > low:
+    intensities = volume[brain]
+    if not intensities.max() > intensities.min():
         raise PathoganError("has constant intensity inside the brain")
+    low = min(0.0, float(intensities.min()))
+    high = np.percentile(intensities, white_percentile)
+    if not high > low:
+        raise PathoganError(f"has no signal at its {white_percentile:g}th percentile")
     scaled = (volume.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
     return np.where(brain, np.clip(scaled, 0.0, 255.0), np.float32(0.0))
 

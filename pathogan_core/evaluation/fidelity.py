@@ -38,6 +38,8 @@ from pathogan_core.evaluation.metric import Metric, proportion
 from pathogan_core.evaluation.msssim import RESAMPLES, Diversity, diversity
 from pathogan_core.evaluation.swd import sliced_wasserstein
 
+REVISION = 1
+"""Raised when a change of code changes the measures."""
 FEWEST_IMAGES = 10
 """Below this neighbourhoods and pairs mean nothing and the call is refused."""
 MOST_IMAGES = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.cohorts.simulated import prepare_simulated
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.parameters import checked
-from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec, RunStore
+from pathogan_core.experiments.store import (
+    GENERATOR,
+    Measurement,
+    Outcome,
+    Run,
+    RunSpec,
+    RunStore,
+)
+from pathogan_core.files import sha256_of_file
 from pathogan_core.gans import dcgan
 from pathogan_core.places import data_root, project_root, runs_root
 from pathogan_core.training.batches import DeviceImages, to_uint8
@@ -23,9 +32,12 @@ from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import LoopOptions, train
 from pathogan_core.training.randomness import derive_seed
 
+MEASURED_SEED = 1
+"""Of the images that are measured: other ones than a page shows, the same for every run."""
+
 _POSITIVE = (
     "patients", "steps_dcgan", "steps_wgan", "width", "batch_size", "learning_rate_dcgan",
-    "learning_rate_wgan", "warmup_critic_steps", "critic_steps",
+    "learning_rate_wgan", "warmup_critic_steps", "critic_steps", "measured_images",
 )  # fmt: skip
 
 
@@ -43,6 +55,7 @@ class Parameters:
         steps_dcgan, steps_wgan: generator updates. The thesis names no number.
         width, batch_size, warmup_steps, warmup_critic_steps, critic_steps, bf16: see
             `gans.dcgan.DCGANConfig`.
+        measured_images: generated images that the distribution measures see, with ``split: train``.
     """
 
     scale: str = "smoke"
@@ -63,14 +76,16 @@ class Parameters:
     warmup_critic_steps: int = 10
     critic_steps: int = 5
     bf16: bool = False
+    measured_images: int = 1000
     seed: int = 0
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Parameters:
         """From a notebook's globals; unknown names and impossible values are refused."""
         parameters = checked(cls, namespace)
-        choices = {
+        choices: dict[str, tuple[str | int, ...]] = {
             "sequence": ("t1", "t1c", "t2", "flair", "concat"),
+            "size": (64, 128),
             "split": ("all", "train", "validation", "test"),
             "models": ("dcgan", "wgan"),
         }
@@ -78,7 +93,7 @@ class Parameters:
             value = getattr(parameters, name)
             for one in value if isinstance(value, tuple) else (value,):
                 if one not in valid:
-                    remedy = f"choose from {', '.join(valid)}"
+                    remedy = f"choose from {', '.join(map(str, valid))}"
                     raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
         if not parameters.models:
             raise PathoganError("is empty", where="models", remedy="name dcgan, wgan or both")
@@ -93,12 +108,11 @@ def prepared_slices(parameters: Parameters) -> PreparedSlices:
     if parameters.prepared:
         # Not the working directory: Jupyter's and papermill's is the notebook's own folder.
         return PreparedSlices.open(project_root() / Path(parameters.prepared).expanduser())
-    name = f"brats2016-sim{parameters.patients}-seed{parameters.data_seed}-{parameters.size}"
     return prepare_simulated(
-        data_root() / name,
+        data_root() / f"brats2016-sim{parameters.patients}-seed{parameters.data_seed}",
         parameters.patients,
         parameters.data_seed,
-        PreparationParameters(sizes=(parameters.size,)),
+        PreparationParameters(),
         workers=2,
     )
 
@@ -118,7 +132,9 @@ def configuration(parameters: Parameters, model: str) -> dcgan.DCGANConfig:
     )
 
 
-def train_model(parameters: Parameters, model: str, slices: PreparedSlices) -> Run:
+def train_model(
+    parameters: Parameters, model: str, slices: PreparedSlices, *, progress: bool = False
+) -> Run:
     """Train one model, or load it if this configuration is finished; resumes a broken run."""
     split = None if parameters.split == "all" else parameters.split
     steps = getattr(parameters, f"steps_{model}")
@@ -138,13 +154,50 @@ def train_model(parameters: Parameters, model: str, slices: PreparedSlices) -> R
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         images = DeviceImages(slices.images(parameters.sequence, parameters.size, split), device)
         program = dcgan.program(config, images, parameters.seed, device)
-        options = LoopOptions(device=device, tick_steps=max(1, steps // 100))
+        options = LoopOptions(device=device, tick_steps=max(1, steps // 100), progress=progress)
         clock = train(program, folder, steps=steps, seed=parameters.seed, options=options)
         weights = program.best("generator").state_dict()
         save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
-        return Outcome({}, clock.step, clock.images, clock.seconds, device)
+        return Outcome(clock.step, clock.images, clock.seconds, device)
 
-    return RunStore(runs_root()).train_or_load(spec, run)
+    store = RunStore(runs_root())
+    return store.train_or_load(spec, run, measurement(parameters, slices))
+
+
+def measurement(parameters: Parameters, slices: PreparedSlices) -> Measurement | None:
+    """Distribution measures against test patients.
+
+    None where no patient is held out of training, and on a bare GPU server without torch-fidelity:
+    asked for where that is installed, the run is loaded and measured.
+    """
+    if parameters.split != "train" or find_spec("torch_fidelity") is None:
+        return None
+    from pathogan_core.evaluation import fidelity
+    from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
+
+    wanted = (parameters.sequence, parameters.size)
+
+    def measure(run: Run) -> dict[str, dict[str, Any]]:
+        found = fidelity.measure(
+            generated(run, parameters.measured_images, MEASURED_SEED),
+            slices.images(*wanted, "train"),
+            slices.images(*wanted, "test"),
+            patients_train=slices.patients_of(parameters.sequence, "train"),
+            patients_held_out=slices.patients_of(parameters.sequence, "test"),
+            sequences_held_out=slices.sequence_of("concat", "test") if pooled else None,
+            seed=MEASURED_SEED,
+        )
+        return {name: metric.as_json() for name, metric in found.items()}
+
+    pooled = parameters.sequence == "concat"
+    measured_with = {
+        "held_out": slices.provenance(*wanted, "test"),
+        "feature_network": sha256_of_file(COMMITTED_WEIGHTS),
+        "generated": parameters.measured_images,
+        "seed": MEASURED_SEED,
+        "revision": fidelity.REVISION,
+    }
+    return Measurement(measured_with, measure)
 
 
 def load_generator(run: Run) -> dcgan.Generator:

@@ -33,8 +33,9 @@ _KINDS: dict[str, Any] = {
 class Record:
     """``record.json`` of a run; ARCHITECTURE.md gives the keys of `inputs` and `metrics`.
 
-    `wall_s` is training time in seconds over all sittings, `peak_memory_bytes` that of the last
-    sitting, `finished` an ISO 8601 time in UTC.
+    `measured_with` says what `metrics` rest on besides the run: held-out images, feature network;
+    it is empty where nothing was measured. `wall_s` is training time in seconds over all sittings,
+    `peak_memory_bytes` that of the last sitting, `finished` an ISO 8601 time in UTC.
     """
 
     run: str
@@ -47,6 +48,7 @@ class Record:
     seed: int
     inputs: dict[str, dict[str, Any]]
     metrics: dict[str, dict[str, Any]]
+    measured_with: dict[str, Any]
     steps: int
     images_seen: int
     wall_s: float

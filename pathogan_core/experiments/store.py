@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,28 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training hands back; `metrics` and the counts are as in a record."""
+    """What a training hands back; the counts are as in a record."""
 
-    metrics: dict[str, dict[str, Any]]
     steps: int
     images_seen: int
     wall_s: float
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How a finished run is measured.
+
+    It is no part of the run's identity: with a new measure, or a new feature network, a run is
+    measured again and not trained again.
+
+    Args:
+        measured_with: what the metrics rest on besides the run; JSON-able, as in a record.
+        measure: gets the finished run and returns a record's `metrics`.
+    """
+
+    measured_with: dict[str, Any]
+    measure: Callable[[Run], dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -133,8 +148,13 @@ class RunStore:
             _check_config(folder, spec)
         return run
 
-    def train_or_load(self, spec: RunSpec, train: Callable[[Path], Outcome]) -> Run:
-        """The finished run of `spec`: found, or made by `train`.
+    def train_or_load(
+        self,
+        spec: RunSpec,
+        train: Callable[[Path], Outcome],
+        measurement: Measurement | None = None,
+    ) -> Run:
+        """The finished run of `spec`: found, or made by `train`; measured where it was not yet.
 
         A second process that asks for the same run meanwhile waits, then loads it. Over several
         ranks, call this on the first one only.
@@ -143,13 +163,24 @@ class RunStore:
             train: gets the run's folder, begins or resumes there, and leaves
                 ``generator.safetensors`` and ``log.jsonl``. If it raises, no record is written and
                 the next call goes on from its checkpoint.
+            measurement: how to measure the run; None leaves its metrics as they are.
 
         Raises:
             PathoganError: the folder is of another configuration, cannot be written, or was taken
                 over by another process while this one was suspended.
         """
-        if run := self.find(spec):
+        run = self.find(spec) or self._train(spec, train)
+        if measurement is None or run.record.measured_with == measurement.measured_with:
             return run
+        return self._measure(run, measurement)
+
+    def _measure(self, run: Run, measurement: Measurement) -> Run:
+        metrics = measurement.measure(run)
+        record = replace(run.record, metrics=metrics, measured_with=measurement.measured_with)
+        write_json(run.folder / RECORD, record.as_json())
+        return Run(run.folder, read_record(run.folder / RECORD))
+
+    def _train(self, spec: RunSpec, train: Callable[[Path], Outcome]) -> Run:
         folder = self.folder(spec)
         with run_lock(folder) as lock:
             if run := self.find(spec):  # made while this process waited
@@ -209,7 +240,8 @@ def _record(spec: RunSpec, outcome: Outcome) -> Record:
     results = asdict(outcome)
     device = results.pop("device")
     values = {name: getattr(spec, name) for name in RunSpec.__dataclass_fields__}
-    return Record(run=spec.folder_name, **values, **results, **environment(device))
+    unmeasured: dict[str, Any] = {"metrics": {}, "measured_with": {}}
+    return Record(run=spec.folder_name, **values, **unmeasured, **results, **environment(device))
 
 
 def _check_config(folder: Path, spec: RunSpec) -> None:

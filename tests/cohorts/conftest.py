@@ -48,7 +48,7 @@ def small_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content = load_manifest("brats2016").model_dump()
     content["volume"]["shape_zyx"] = list(SHAPE)
     content["selection"] |= {"first_slice": 8, "last_slice": 13}
-    content["preparation"] |= {"sizes": [16, 8], "percentiles": [0.5, 99.5]}
+    content["preparation"] |= {"sizes": [16, 8], "white_percentile": 99.5}
     content["volume"]["spacing_mm"] = [1.0, 1.0, 1.0]
     content["expected"]["slices_per_sequence"] = 220 * 6
     home = tmp_path / "home"

@@ -92,13 +92,13 @@ def test_prepare_options_reach_the_images(pathogan, small_home, cohort, tmp_path
     status, _, _ = pathogan(
         *("cohorts", "prepare", "brats2016", "--root", cohort, "--out", tmp_path / "out"),
         *("--sizes", "12,6", "--grades", "HGG,LGG", "--first-slice", 10, "--last-slice", 11),
-        *("--percentiles", "1,99", "--fractions", "0.5,0,0.5", "--split-seed", 3, "--workers", 2),
+        *("--white-percentile", 99, "--fractions", "0.5,0,0.5", "--split-seed", 3, "--workers", 2),
     )
     assert status == 0
     prepared = PreparedSlices.open(tmp_path / "out")
     told = prepared.info["parameters"]
     assert told["sizes"] == [12, 6]
-    assert told["percentiles"] == [1.0, 99.0]
+    assert told["white_percentile"] == 99.0
     assert told["split_seed"] == 3
     assert prepared.table["slice"].unique().tolist() == [10, 11]
     assert prepared.table.groupby("split")["patient"].nunique().to_dict() == {"train": 2, "test": 2}

@@ -101,7 +101,7 @@ def test_a_missing_or_misspelt_field_is_named(tmp_path_factory, place):
         (("selection", "first_slice"), 81, "slices_per_sequence is 15400, but .* gives 15180"),
         (("layouts",), ["2016", "2011"], "layouts: 2011 is none of 2016"),
         (("preparation", "sizes"), [64, 64], "sizes"),
-        (("preparation", "percentiles"), [99.0, 1.0], "percentiles"),
+        (("preparation", "white_percentile"), 0.0, "white_percentile"),
         (("name",), "brats2015", "make it 'brats2016'"),
         (("provenance", "doi"), "unknown", "provenance.doi"),
     ],

@@ -51,7 +51,7 @@ def test_images_and_columns_are_those_of_the_named_slice(tmp_path, cases, parame
     rows = np.flatnonzero(prepared.table["scan"] == "c_1")
     for size in (16, 8):
         for sequence in SEQUENCES:
-            scaled = normalise_intensity(loaded.volumes[sequence], parameters.percentiles)
+            scaled = normalise_intensity(loaded.volumes[sequence], parameters.white_percentile)
             for row, x in zip(rows, range(8, 14), strict=True):
                 shown = resize_area(scaled[None, ::-1, :, x], size)[0]
                 difference = prepared.images(sequence, size)[row] - shown
@@ -79,7 +79,7 @@ def test_another_voxel_parameter_or_split_is_another_fingerprint(
         (cases, parameters),
         ([replace(cases[0], seed=99), *cases[1:]], parameters),
         (cases, replace(parameters, split_seed=1)),
-        (cases, replace(parameters, percentiles=(1.0, 99.0))),
+        (cases, replace(parameters, white_percentile=99.0)),
         (cases[1:], parameters),
     ]
     made = [
@@ -367,7 +367,7 @@ def test_impossible_requests_leave_nothing_behind(tmp_path, cases, parameters, s
         ({"sizes": ()}, "sizes"),
         ({"sizes": (64, 64)}, "sizes"),
         ({"sizes": (156,)}, "sizes"),
-        ({"percentiles": (99.0, 1.0)}, "percentiles"),
+        ({"white_percentile": 101.0}, "white_percentile"),
         ({"split": (0.5, 0.2, 0.2)}, "split"),
         ({"grades": ()}, "grades"),
     ],

@@ -12,9 +12,16 @@ from pathogan_core.experiments.chapter3 import Parameters, prepared_slices
 
 
 def test_known_names_are_taken_and_the_rest_of_a_namespace_is_not():
-    namespace = {"size": 32, "models": ["wgan"], "In": [], "_i1": "", "math": math, "P": Parameters}
+    namespace = {
+        "size": 128,
+        "models": ["wgan"],
+        "In": [],
+        "_i1": "",
+        "math": math,
+        "P": Parameters,
+    }
     parameters = Parameters.from_notebook(namespace)
-    assert (parameters.size, parameters.models) == (32, ("wgan",))
+    assert (parameters.size, parameters.models) == (128, ("wgan",))
     assert Parameters.from_notebook({}) == Parameters()
 
 

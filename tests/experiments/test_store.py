@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,9 @@ from pathogan_core.experiments.store import (
     CONFIG,
     GENERATOR,
     RECORD,
+    Measurement,
     Outcome,
+    Run,
     RunSpec,
     RunStore,
     all_runs,
@@ -57,8 +60,7 @@ def toy_train(folder: Path) -> Outcome:
         with (folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps({"step": step}) + "\n")
     save_tensors(folder / GENERATOR, {"w": torch.tensor([2.0])}, {})
-    metric = {"value": 0.5, "n": 7, "interval": None, "interval_method": None, "unit": ""}
-    return Outcome({"toy": metric}, steps=2, images_seen=8, wall_s=0.1)
+    return Outcome(steps=2, images_seen=8, wall_s=0.1)
 
 
 def stopped_after_one_step(folder: Path) -> Outcome:
@@ -136,6 +138,50 @@ def test_a_stopped_training_leaves_no_record_and_is_resumed(tmp_path):
     assert store.find(SPEC) is None
     run = store.train_or_load(SPEC, toy_train)
     assert [line["step"] for line in run.log()] == [1, 2]
+
+
+def measured_as(value: float) -> Measurement:
+    """A measurement by the yardstick `value`, which reads the run's weights."""
+
+    def measure(run: Run) -> dict[str, dict[str, Any]]:
+        weight = run.load_tensors()[0]["w"].item()
+        return {"toy": {"value": weight * value, "n": 1, "interval": None}}
+
+    return Measurement({"yardstick": value}, measure)
+
+
+def test_a_run_is_measured_again_with_a_new_yardstick_but_not_trained_again(tmp_path):
+    store = RunStore(tmp_path)
+    assert store.train_or_load(SPEC, toy_train).record.metrics == {}
+    first = store.train_or_load(SPEC, never, measured_as(3.0))
+    assert first.record.metrics["toy"]["value"] == 6.0
+    assert first.record.measured_with == {"yardstick": 3.0}
+    second = store.train_or_load(SPEC, never, measured_as(5.0))
+    assert second.record.metrics["toy"]["value"] == 10.0
+    assert second.folder == first.folder
+    assert store.find(SPEC) == second  # and it is the record on disk
+
+
+def test_a_run_is_not_measured_twice_with_one_yardstick(tmp_path):
+    store = RunStore(tmp_path)
+    measured = store.train_or_load(SPEC, toy_train, measured_as(3.0))
+
+    def never_again(run: Run) -> dict[str, dict[str, Any]]:
+        raise AssertionError("measured twice")
+
+    again = replace(measured_as(3.0), measure=never_again)
+    assert store.train_or_load(SPEC, never, again) == measured
+    assert store.train_or_load(SPEC, never) == measured  # metrics stay where none are asked for
+
+
+def test_a_failed_measurement_leaves_the_trained_run(tmp_path):
+    def failing(run: Run) -> dict[str, dict[str, Any]]:
+        raise PathoganError("no feature network")
+
+    store = RunStore(tmp_path)
+    with pytest.raises(PathoganError, match="feature network"):
+        store.train_or_load(SPEC, toy_train, Measurement({"a": 1}, failing))
+    assert store.train_or_load(SPEC, never).record.metrics == {}
 
 
 def test_the_record_is_written_after_everything_else(tmp_path, monkeypatch):

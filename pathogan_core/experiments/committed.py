@@ -1,0 +1,74 @@
+"""Finished study runs that are committed with the book, so that its pages show what they made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from pathogan_core.errors import PathoganError
+from pathogan_core.experiments.records import read_record
+from pathogan_core.experiments.store import GENERATOR, RECORD, Run
+from pathogan_core.files import cannot_write
+from pathogan_core.places import results_root
+from pathogan_core.training.loop import LOG
+
+SAMPLES = "samples.png"
+MOST_WEIGHT_BYTES = 10_000_000
+
+
+def committed_run(chapter: str, setup: str, root: Path | None = None) -> Run | None:
+    """The committed run of a set-up, e.g. ``ch3``, ``wgan-t1c-64``; None where there is none yet.
+
+    Args:
+        root: where committed results lie, `places.results_root()` by default.
+
+    Raises:
+        PathoganError: its record is damaged.
+    """
+    folder = (root or results_root()) / chapter / setup
+    return Run(folder, read_record(folder / RECORD)) if (folder / RECORD).exists() else None
+
+
+def committed_runs(chapter: str, root: Path | None = None) -> dict[str, Run]:
+    """Every committed run of a chapter by set-up, in alphabetical order."""
+    folders = sorted(((root or results_root()) / chapter).glob(f"*/{RECORD}"))
+    return {path.parent.name: Run(path.parent, read_record(path)) for path in folders}
+
+
+def commit_run(run: Run, samples: bytes, root: Path | None = None) -> Path:
+    """Copy a finished run to where committed results lie, in place of an earlier one.
+
+    Args:
+        run: finished; its record, log and generator are copied.
+        samples: a PNG of generated images, made by the caller.
+        root: as in `committed_run`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        PathoganError: the weights are too large for a repository, or nothing can be written.
+    """
+    weights = (run.folder / GENERATOR).stat().st_size
+    if weights > MOST_WEIGHT_BYTES:
+        raise PathoganError(
+            f"{weights / 1e6:.1f} MB of weights are more than {MOST_WEIGHT_BYTES / 1e6:.0f} MB",
+            where=run.folder / GENERATOR,
+            remedy="commit a narrower model",
+        )
+    folder = (root or results_root()) / run.record.chapter / run.record.setup
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir()
+            for name in (LOG, GENERATOR, RECORD):
+                shutil.copyfile(run.folder / name, made / name)
+            (made / SAMPLES).write_bytes(samples)
+            if folder.exists():
+                folder.rename(Path(scratch) / "earlier")
+            made.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
