@@ -10,18 +10,22 @@ from __future__ import annotations
 import argparse
 import sys
 
+import numpy as np
 import torch
 import yaml
 
+from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.exemplars import closest_pairs, least_like_training
 from pathogan_core.experiments import chapter3
 from pathogan_core.experiments.committed import commit_run
+from pathogan_core.experiments.store import Run
 from pathogan_core.figures.images import contact_sheet
 from pathogan_core.places import project_root, results_root
 from pathogan_core.training.loop import Interrupted
 
 CHAPTER = "ch3"
-SAMPLES, COLUMNS = 64, 8
+SAMPLES, SHOWN, COLUMNS = 64, 16, 8
 
 
 def parameters_of(setup: str) -> tuple[str, chapter3.Parameters]:
@@ -45,8 +49,25 @@ def study(setup: str) -> None:
     run = chapter3.train_model(parameters, model, slices, progress=True)
     if not run.record.metrics:
         print(f"{setup}: trained, not measured yet", flush=True)
-    folder = commit_run(run, contact_sheet(chapter3.generated(run, SAMPLES), COLUMNS))
+    folder = commit_run(run, sheets(run, parameters, slices))
     print(f"{setup}: {folder}", flush=True)
+
+
+def sheets(run: Run, parameters: chapter3.Parameters, slices: PreparedSlices) -> dict[str, bytes]:
+    """Samples as they come; the worst of many; the most suspicious, each above its training image.
+
+    The last two are chosen from the images that were measured.
+    """
+    wanted = (parameters.sequence, parameters.size, parameters.split)
+    train, patients = slices.images(*wanted), slices.patients_of(wanted[0], wanted[2])
+    many = chapter3.generated(run, parameters.measured_images, chapter3.MEASURED_SEED)
+    pairs = closest_pairs(many, train, patients, COLUMNS)
+    chosen = {
+        "samples.png": chapter3.generated(run, SAMPLES),
+        "worst.png": least_like_training(many, train, SHOWN),
+        "closest.png": np.concatenate(pairs),
+    }
+    return {name: contact_sheet(images, COLUMNS) for name, images in chosen.items()}
 
 
 def main() -> int:

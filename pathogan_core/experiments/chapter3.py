@@ -15,7 +15,9 @@ from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.cohorts.simulated import prepare_simulated
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.turing_session import export_session
 from pathogan_core.experiments.parameters import checked
+from pathogan_core.experiments.published import MODEL_LABELS, SEQUENCE_LABELS
 from pathogan_core.experiments.store import (
     GENERATOR,
     Measurement,
@@ -34,6 +36,9 @@ from pathogan_core.training.randomness import derive_seed
 
 MEASURED_SEED = 1
 """Of the images that are measured: other ones than a page shows, the same for every run."""
+
+TURING_IMAGES = 50
+"""Real and generated images in a Visual Turing Test, each (section 3.2.3)."""
 
 _POSITIVE = (
     "patients", "steps_dcgan", "steps_wgan", "width", "batch_size", "learning_rate_dcgan",
@@ -56,6 +61,7 @@ class Parameters:
         width, batch_size, warmup_steps, warmup_critic_steps, critic_steps, bf16: see
             `gans.dcgan.DCGANConfig`.
         measured_images: generated images that the distribution measures see, with ``split: train``.
+        reader: who takes the Visual Turing Test in JupyterLab; empty: nobody.
     """
 
     scale: str = "smoke"
@@ -78,6 +84,7 @@ class Parameters:
     bf16: bool = False
     measured_images: int = 1000
     seed: int = 0
+    reader: str = ""
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Parameters:
@@ -228,3 +235,31 @@ def interpolated(run: Run, pairs: int, count: int, seed: int = 0) -> np.ndarray:
     angle = np.linspace(0, np.pi / 2, count, dtype=np.float32)[:, None]
     latents = (np.cos(angle) * first + np.sin(angle) * last).reshape(-1, latent)
     return to_uint8(dcgan.draw(generator, torch.from_numpy(latents)))[:, 0].numpy()
+
+
+def setup_label(setup: str) -> str:
+    """``wgan-t1c-128`` as a reader sees it: ``WGAN T1c 128``."""
+    model, sequence, size = setup.split("-")
+    return f"{MODEL_LABELS[model]} {SEQUENCE_LABELS[sequence]} {size}"
+
+
+def turing_session(run: Run, slices: PreparedSlices, seed: int = 0) -> Path:
+    """A Visual Turing Test of a run's images: made once, found again with the same arguments.
+
+    Args:
+        run: a finished run; its set-up names the sequence and size of the real images.
+        slices: where real images are drawn from, test patients if these are enough.
+        seed: of the images and their order.
+
+    Returns:
+        The session's folder, below the run store; see `turing_session.export_session`.
+    """
+    _, sequence, size = run.record.setup.split("-")
+    folder = runs_root() / "turing" / f"{run.record.run}-{slices.fingerprint[:12]}-{seed}"
+    if not folder.exists():
+        real = slices.images(sequence, int(size), "test")
+        if len(real) < TURING_IMAGES:
+            real = slices.images(sequence, int(size))
+        synthetic = generated(run, TURING_IMAGES, derive_seed(seed, "turing"))
+        export_session(real, synthetic, folder, per_class=TURING_IMAGES, seed=seed)
+    return folder

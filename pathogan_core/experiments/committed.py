@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pathogan_core.errors import PathoganError
@@ -13,7 +14,6 @@ from pathogan_core.files import cannot_write
 from pathogan_core.places import results_root
 from pathogan_core.training.loop import LOG
 
-SAMPLES = "samples.png"
 MOST_WEIGHT_BYTES = 10_000_000
 
 
@@ -36,12 +36,12 @@ def committed_runs(chapter: str, root: Path | None = None) -> dict[str, Run]:
     return {path.parent.name: Run(path.parent, read_record(path)) for path in folders}
 
 
-def commit_run(run: Run, samples: bytes, root: Path | None = None) -> Path:
+def commit_run(run: Run, sheets: Mapping[str, bytes], root: Path | None = None) -> Path:
     """Copy a finished run to where committed results lie, in place of an earlier one.
 
     Args:
         run: finished; its record, log and generator are copied.
-        samples: a PNG of generated images, made by the caller.
+        sheets: PNGs of images by file name, e.g. ``samples.png``, made by the caller.
         root: as in `committed_run`.
 
     Returns:
@@ -65,7 +65,8 @@ def commit_run(run: Run, samples: bytes, root: Path | None = None) -> Path:
             made.mkdir()
             for name in (LOG, GENERATOR, RECORD):
                 shutil.copyfile(run.folder / name, made / name)
-            (made / SAMPLES).write_bytes(samples)
+            for name, png in sheets.items():
+                (made / name).write_bytes(png)
             if folder.exists():
                 folder.rename(Path(scratch) / "earlier")
             made.rename(folder)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.turing_session import read_key
 from pathogan_core.experiments import chapter3
 from pathogan_core.experiments.chapter3 import Parameters
 
@@ -155,3 +157,31 @@ def test_impossible_parameters_are_refused_in_one_line(given, told):
         Parameters.from_notebook(given)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_turing_session_is_balanced_made_once_and_never_changes(runs):
+    run = chapter3.train_model(replace(TINY, sequence="concat"), "dcgan", ToySlices())
+    folder = chapter3.turing_session(run, ToySlices())
+    truths = list(read_key(folder / "key" / "key.csv").values())
+    assert sorted(truths) == ["real"] * 50 + ["synthetic"] * 50
+    before = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    assert chapter3.turing_session(run, ToySlices()) == folder
+    assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == before
+    assert chapter3.turing_session(run, ToySlices(), seed=1) != folder
+
+
+def test_a_turing_session_shows_test_patients_only_where_there_are_enough(runs):
+    slices = ToySlices()
+    run = chapter3.train_model(replace(TINY, sequence="concat"), "dcgan", slices)
+    folder = chapter3.turing_session(run, slices)
+    key = read_key(folder / "key" / "key.csv")
+    shown = [
+        np.asarray(Image.open(folder / name)) for name, truth in key.items() if truth == "real"
+    ]
+    held_out = {image.tobytes() for image in slices.images("concat", 64, "test")}
+    assert {image.tobytes() for image in shown} <= held_out
+
+
+def test_setups_are_named_as_the_thesis_names_them():
+    assert chapter3.setup_label("wgan-t1c-128") == "WGAN T1c 128"
+    assert chapter3.setup_label("dcgan-concat-64") == "DCGAN Concat 64"

@@ -29,7 +29,7 @@ def test_a_committed_run_is_found_with_its_record_log_and_weights(tmp_path):
     run = run_with(2.0, RunStore(tmp_path / "runs"))
     results = tmp_path / "results"
     assert committed_run("ch3", "wgan-t1c-64", results) is None
-    folder = commit_run(run, b"png", results)
+    folder = commit_run(run, {"samples.png": b"png"}, results)
     assert sorted(path.name for path in folder.iterdir()) == [
         *("generator.safetensors", "log.jsonl", "record.json", "samples.png")
     ]
@@ -44,9 +44,9 @@ def test_a_committed_run_is_found_with_its_record_log_and_weights(tmp_path):
 
 def test_a_new_run_replaces_the_whole_folder(tmp_path):
     store, results = RunStore(tmp_path / "runs"), tmp_path / "results"
-    folder = commit_run(run_with(2.0, store), b"one", results)
+    folder = commit_run(run_with(2.0, store), {"samples.png": b"one"}, results)
     (folder / "left.over").write_text("of another time")
-    commit_run(run_with(3.0, store, replace(SPEC, seed=1)), b"two", results)
+    commit_run(run_with(3.0, store, replace(SPEC, seed=1)), {"samples.png": b"two"}, results)
     assert not (folder / "left.over").exists()
     assert json.loads((folder / "record.json").read_text())["seed"] == 1
     assert (folder / "samples.png").read_bytes() == b"two"
@@ -57,13 +57,13 @@ def test_weights_too_large_for_a_repository_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(committed, "MOST_WEIGHT_BYTES", 10)
     run = run_with(2.0, RunStore(tmp_path / "runs"))
     with pytest.raises(PathoganError, match="MB of weights"):
-        commit_run(run, b"png", tmp_path / "results")
+        commit_run(run, {"samples.png": b"png"}, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
 def test_a_full_disk_leaves_the_earlier_result(tmp_path, monkeypatch):
     store, results = RunStore(tmp_path / "runs"), tmp_path / "results"
-    folder = commit_run(run_with(2.0, store), b"one", results)
+    folder = commit_run(run_with(2.0, store), {"samples.png": b"one"}, results)
     copy = committed.shutil.copyfile
 
     def full(source: Path, target: Path) -> object:
@@ -73,6 +73,6 @@ def test_a_full_disk_leaves_the_earlier_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr(committed.shutil, "copyfile", full)
     with pytest.raises(PathoganError, match="No space left"):
-        commit_run(run_with(3.0, store, replace(SPEC, seed=1)), b"two", results)
+        commit_run(run_with(3.0, store, replace(SPEC, seed=1)), {"samples.png": b"two"}, results)
     assert json.loads((folder / "record.json").read_text())["seed"] == 0
     assert [path.name for path in folder.parent.iterdir()] == ["wgan-t1c-64"]

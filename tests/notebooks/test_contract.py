@@ -14,7 +14,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SCALES = ("smoke", "demo", "study", "thesis")
-MACHINE_PATH = re.compile(r"""(?:^|[\s"'(=:])/(?:home|root|tmp|work|Users|mnt|opt|var)/|[A-Z]:\\""")
+MACHINE_PATH = re.compile(
+    r"""(?:^|[\s"'(=:])/(?:home|root|tmp|work|Users|mnt|opt|var)/|(?<![A-Za-z])[A-Z]:\\"""
+)
 LARGEST_OUTPUTS_BYTES = 500_000
 LARGEST_PNG_BYTES = 100_000
 
