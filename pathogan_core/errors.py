@@ -20,3 +20,7 @@ class PathoganError(Exception):
         self.problem, self.where, self.remedy = problem, where, remedy
         line = f"{where}: {problem}" if where is not None else problem
         super().__init__(" ".join((f"{line}; {remedy}" if remedy else line).split()))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows below a cell instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]

@@ -22,7 +22,6 @@ from pathogan_core.experiments.committed import commit_run
 from pathogan_core.experiments.store import Run
 from pathogan_core.figures.images import contact_sheet
 from pathogan_core.places import project_root, results_root
-from pathogan_core.training.loop import Interrupted
 
 CHAPTER = "ch3"
 SAMPLES, SHOWN, COLUMNS = 64, 16, 8
@@ -79,7 +78,7 @@ def main() -> int:
     try:
         for setup in given.setups:
             study(setup)
-    except (PathoganError, Interrupted) as error:
+    except PathoganError as error:
         print(f"study: {error}", file=sys.stderr)
         return 1
     return 0

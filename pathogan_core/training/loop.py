@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from pathogan_core.errors import PathoganError
 from pathogan_core.files import remove_partial_files
 from pathogan_core.training.checkpoint import load_tensors, pack, save_tensors, unpack
 from pathogan_core.training.distribution import Distribution
@@ -60,7 +61,7 @@ class LoopOptions:
     on_tick: Callable[[Clock, dict[str, Any]], None] | None = None
 
 
-class Interrupted(Exception):
+class Interrupted(PathoganError):
     """A signal asked the run to stop; its state is saved and the same call goes on from there."""
 
 
@@ -114,7 +115,11 @@ def train(
                 _save(program, folder, clock, log, distribution)
                 saved = time.monotonic()
             if stopping and clock.step < steps:
-                raise Interrupted(f"stopped at step {clock.step} of {steps}; state saved")
+                raise Interrupted(
+                    f"stopped at step {clock.step} of {steps}, its state is saved",
+                    where=folder,
+                    remedy="run the same again to go on from there",
+                )
     return clock
 
 
