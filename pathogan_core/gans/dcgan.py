@@ -199,7 +199,8 @@ def fooling_loss(fake: Tensor) -> Loss:
 def critic_loss(real: Tensor, fake: Tensor) -> Loss:
     """The critic widens the gap E f(real) - E f(G(z)) (Arjovsky et al. 2017).
 
-    Under the weight clip the gap is the Wasserstein distance up to an unknown constant factor.
+    Under the weight clip the best gap is at most K times the Wasserstein distance, with a K that
+    nobody knows (the largest slope that clipped weights allow); a critic that lags gives less.
     """
     gap = real.mean() - fake.mean()
     return -gap, {"gap": gap}

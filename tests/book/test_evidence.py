@@ -10,6 +10,7 @@ from docutils import nodes
 from hypothesis import given
 from hypothesis import strategies as st
 from pathogan_book import evidence, numbers, runs, scoreboard, staleness, tables
+from sphinx.application import Sphinx
 
 RECORD = {
     "schema": 1, "run": "wgan-0123456789ab", "chapter": "ch3", "setup": "wgan-t1c-128",
@@ -159,9 +160,59 @@ def test_committed_and_local_runs_are_told_apart(tmp_path: Path) -> None:
     write_record(tmp_path)
     local = tmp_path / "runs" / "wgan-x" / "record.json"
     local.parent.mkdir(parents=True)
-    local.write_text(json.dumps(RECORD | {"scale": "demo"}))
+    local.write_text(json.dumps(RECORD | {"run": "wgan-x", "scale": "demo"}))
     found = evidence.all_runs(tmp_path)
     assert [(run["scale"], run.committed) for run in found] == [("study", True), ("demo", False)]
+
+
+def write_local(store: Path, name: str, **changes: object) -> None:
+    (store / name).mkdir(parents=True)
+    (store / name / "record.json").write_text(json.dumps(RECORD | {"run": name} | changes))
+
+
+def test_a_committed_run_that_is_also_in_the_store_is_listed_once(tmp_path: Path) -> None:
+    write_record(tmp_path)
+    write_local(tmp_path / "runs", str(RECORD["run"]))
+    assert [run.committed for run in evidence.all_runs(tmp_path)] == [True]
+
+
+def test_the_store_is_where_the_library_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_local(tmp_path / "runs", "wgan-here")
+    write_local(tmp_path / "elsewhere", "wgan-there")
+    monkeypatch.delenv("PATHOGAN_RUNS", raising=False)
+    assert [run["run"] for run in evidence.all_runs(tmp_path)] == ["wgan-here"]
+    monkeypatch.setenv("PATHOGAN_RUNS", str(tmp_path / "elsewhere"))
+    assert [run["run"] for run in evidence.all_runs(tmp_path)] == ["wgan-there"]
+
+
+def built_text(source: Path, body: str) -> str:
+    """The text of a page that holds only `body`, read by Sphinx with the directive `runs`."""
+    (source / "conf.py").write_text("extensions = ['pathogan_book.runs']\n")
+    (source / "index.rst").write_text(f"Runs\n====\n\n{body}\n")
+    out = source / "out"
+    app = Sphinx(source, source, out, out, "dummy", status=None, warning=None, freshenv=True)
+    app.build()
+    return app.env.get_doctree("index").astext()
+
+
+def test_local_and_committed_runs_have_tables_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PATHOGAN_RUNS", raising=False)
+    write_record(tmp_path)
+    (tmp_path / runs.PLAN).write_text("- {chapter: ch3, setup: wgan-t2-128, scale: study}\n")
+    assert "no finished runs" in built_text(tmp_path, ".. runs::\n   :origin: local")
+    write_local(tmp_path / "runs", "dcgan-x", setup="dcgan-t1-64", scale="demo")
+    local = built_text(tmp_path, ".. runs::\n   :origin: local")
+    assert "DCGAN T1 64 dcgan-x" in local
+    assert "WGAN T1c 128" not in local
+    assert "WGAN T2 128" not in local  # still to be done, which is the book's business
+    committed = built_text(tmp_path, ".. runs::\n   :origin: committed")
+    assert "DCGAN T1 64" not in committed
+    assert "WGAN T1c 128" in committed
+    assert "WGAN T2 128" in committed
 
 
 def test_a_plan_needs_its_keys(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -93,15 +95,27 @@ def read_run(path: Path, *, committed: bool = True) -> Run | None:
     return Run(record, path, committed)
 
 
+def run_store(root: Path) -> Path:
+    """Where the runs of this machine lie, as the library finds them."""
+    return Path(os.environ.get("PATHOGAN_RUNS") or root / LOCAL_RUNS)
+
+
 def all_runs(root: Path) -> list[Run]:
-    """Committed study results, then the runs of this machine, each sorted by set-up and seed."""
-    committed = [read_run(path) for path in (root / RESULTS).glob("*/*/record.json")]
-    local = [read_run(path, committed=False) for path in (root / LOCAL_RUNS).glob("*/record.json")]
-    return [run for group in (committed, local) for run in sorted(filter(None, group), key=_order)]
+    """Committed study results, then the other runs of this machine, each sorted by set-up."""
+    committed = _runs((root / RESULTS).glob("*/*/record.json"), committed=True)
+    known = {run.record.get("run") for run in committed}
+    local = _runs(run_store(root).glob("*/record.json"), committed=False)
+    return committed + [run for run in local if run.record.get("run") not in known]
 
 
-def _order(run: Run) -> tuple[str, str, int]:
-    return str(run.record.get("chapter")), run.name, int(run.record.get("seed") or 0)
+def _runs(paths: Iterable[Path], *, committed: bool) -> list[Run]:
+    found = (read_run(path, committed=committed) for path in paths)
+    return sorted(filter(None, found), key=_order)
+
+
+def _order(run: Run) -> tuple[str, str, str, int]:
+    chapter, scale = str(run.record.get("chapter")), str(run.record.get("scale"))
+    return chapter, run.name, scale, int(run.record.get("seed") or 0)
 
 
 def published_table(root: Path, name: str) -> tuple[Path, list[dict[str, str]]]:

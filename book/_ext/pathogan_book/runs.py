@@ -1,7 +1,9 @@
 """`{runs}`: every run behind the book, and the runs that are still to be done.
 
-The second list is `book/results/runs.yaml`: items with `chapter`, `setup`, `scale` and, if known,
-`command` and `note`. An item whose record has arrived is dropped from the list by itself.
+With `:origin: committed` the runs that belong to the book, with `:origin: local` the others of the
+machine that builds the pages, without the second list. That list is `book/results/runs.yaml`: items
+with `chapter`, `setup`, `scale` and, if known, `command` and `note`. An item whose record has
+arrived is dropped from the list by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ from .staleness import is_stale
 from .tables import NOT_RUN, STALE, Cell, explained, missing, note, table
 
 PLAN = RESULTS / "runs.yaml"
+NONE = {
+    "committed": "No finished runs are committed with this book yet.",
+    "local": "This machine holds no finished runs.",
+    "all": "No finished runs were found.",
+}
 HEADERS: list[Cell] = [
     "Run", "Scale", "Seed", "Data", "Steps", "Images seen", "Duration", "Device", "Threads",
     "Finished",
@@ -32,11 +39,11 @@ def setup(app: Sphinx) -> None:
 
 
 def _origin_choice(value: str) -> str:
-    return directives.choice(value, ("committed", "local", "all"))
+    return directives.choice(value, tuple(NONE))
 
 
 class Runs(EvidenceDirective):
-    """Two tables: runs done (`:origin: committed`, `local` or both) and runs to do."""
+    """Two tables: runs done (`:origin: committed`, `local` or `all`) and runs to do."""
 
     option_spec: ClassVar = {"origin": _origin_choice}
 
@@ -48,8 +55,7 @@ class Runs(EvidenceDirective):
         if runs:
             found.append(table(HEADERS, [self._row(run) for run in runs], "runs"))
         else:
-            where = "are committed with this book" if origin == "committed" else "were found"
-            found.append(note(f"No finished runs {where} yet."))
+            found.append(note(NONE[origin]))
         if origin != "local":
             found += self._to_do(runs)
         return found
@@ -57,9 +63,11 @@ class Runs(EvidenceDirective):
     def _row(self, run: Run) -> list[Cell]:
         libraries = ", ".join(f"{k} {v}" for k, v in sorted((run["libraries"] or {}).items()))
         label = explained(run.name, f"{run['run']} · code {run['code_version']} · {libraries}")
-        name: Cell = [label]
+        name: list[nodes.Node] = [label]
+        if not run.committed:  # several may be of one set-up; this is what `pathogan runs` calls it
+            name += [nodes.Text(" "), nodes.literal("", run["run"])]
         if is_stale(self.root, run):
-            name = [label, nodes.Text(" "), missing(STALE)]
+            name += [nodes.Text(" "), missing(STALE)]
         return [
             name,
             str(run["scale"]),
