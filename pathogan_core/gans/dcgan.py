@@ -37,7 +37,8 @@ class DCGANConfig:
     Args:
         objective: ``dcgan`` or ``wgan``.
         image_size: 64 or 128 in the thesis; any power of two from 8.
-        width: channels of the generator's last hidden layer; 32 is half of the reference's 64.
+        width: channels of the generator's last hidden layer; 64 is half of the paper's 128 and
+            the reference code's; 32 is half of that.
         batch_size: 64 (thesis).
         learning_rate: 2e-4 for Adam, 5e-5 for RMSprop (thesis).
         latent: standard normal latent size. Thesis silent; 100 as in both reference codes.
@@ -54,7 +55,7 @@ class DCGANConfig:
 
     objective: Literal["dcgan", "wgan"] = "wgan"
     image_size: int = 64
-    width: int = 32
+    width: int = 64
     batch_size: int = 64
     learning_rate: float = 5.0e-5
     latent: int = 100

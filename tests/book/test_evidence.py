@@ -142,12 +142,32 @@ def test_missing_words_explain_themselves() -> None:
         assert "pg-missing" in node["classes"]
 
 
-def test_a_scoreboard_cell_shows_value_interval_and_n(tmp_path: Path) -> None:
+def test_a_scoreboard_cell_shows_value_and_interval_and_tells_n_and_origin(tmp_path: Path) -> None:
     run = evidence.read_run(write_record(tmp_path))
     assert run is not None
-    assert scoreboard._metric(run, "kid").astext() == "0.0123 (0.01 to 0.0151), n 500"
+    cell = scoreboard._metric(run, "kid")
+    assert cell.astext() == "0.0123 (0.01 to 0.0151)"
+    assert cell["explanation"].startswith("n 500 · ")
+    assert run.provenance in cell["explanation"]
     assert scoreboard._metric(run, "fid").astext() == tables.NOT_RUN
     assert scoreboard._metric(tables.STALE, "kid").astext() == tables.STALE
+
+
+def test_a_measure_stands_beside_what_real_images_score(tmp_path: Path) -> None:
+    run = evidence.read_run(write_record(tmp_path))
+    assert run is not None
+    assert "|" not in nodes.inline("", "", *scoreboard._beside_floor(run, "kid")).astext()
+    run.record["metrics"]["kid_floor"] = {"value": 0.004, "n": 500, "interval": [0.003, 0.006]}
+    cell = nodes.inline("", "", *scoreboard._beside_floor(run, "kid")).astext()
+    assert cell == "0.0123 (0.01 to 0.0151) | 0.004"
+
+
+def test_only_measures_that_some_run_has_get_a_column(tmp_path: Path) -> None:
+    run = evidence.read_run(write_record(tmp_path))
+    assert run is not None
+    run.record["metrics"]["kid_floor"] = run.record["metrics"]["kid"]
+    assert scoreboard._measured([run]) == ["kid"]
+    assert scoreboard._measured([]) == []
 
 
 def test_a_table_has_one_cell_for_each_header() -> None:

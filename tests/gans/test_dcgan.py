@@ -28,7 +28,7 @@ def images(seed: int = 0) -> DeviceImages:
 
 
 @pytest.mark.parametrize("size", [64, 128])
-def test_architecture_is_the_reference_at_half_width(size):
+def test_architecture_has_half_of_the_papers_channels(size):
     config = dcgan.DCGANConfig(image_size=size)
     generator, critic = dcgan.Generator(config), dcgan.Discriminator(config)
     convolutions = [
@@ -37,7 +37,7 @@ def test_architecture_is_the_reference_at_half_width(size):
     ]  # fmt: skip
     assert {m.kernel_size for m in convolutions} == {(4, 4)}
     outward = [m.out_channels for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)]
-    assert outward == ([256, 128, 64, 32, 1] if size == 64 else [512, 256, 128, 64, 32, 1])
+    assert outward == ([512, 256, 128, 64, 1] if size == 64 else [1024, 512, 256, 128, 64, 1])
     assert not any(isinstance(m, nn.Tanh) for m in generator.modules())
     assert not any(isinstance(m, nn.LeakyReLU | nn.Sigmoid) for m in critic.modules())
     assert sum(isinstance(m, nn.ELU) for m in critic.modules()) == len(outward) - 1

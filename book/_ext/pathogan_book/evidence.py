@@ -20,13 +20,15 @@ RESULTS = Path("book/results")
 LOCAL_RUNS = Path("runs")
 SEQUENCES = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "concat": "Concat"}
 METHODS = {"dcgan": "DCGAN", "wgan": "WGAN"}
+# Measures that a table shows, of the many in a record, in this order.
 MEASURES = {
-    "kid": "KID",
-    "fid": "FID",
-    "ms_ssim": "MS-SSIM",
-    "swd": "SWD",
-    "precision": "Precision",
-    "recall": "Recall",
+    "kid": "KID ↓",
+    "swd_mean": "SWD ↓",
+    "msssim_gap": "MS-SSIM gap → 0",
+    "precision": "Precision ↑",
+    "recall": "Recall ↑",
+    "copied_pixels": "Suspected copies ↓",
+    "sequences_covered": "Sequences covered ↑",
 }
 
 
@@ -100,6 +102,11 @@ def run_store(root: Path) -> Path:
     return Path(os.environ.get("PATHOGAN_RUNS") or root / LOCAL_RUNS)
 
 
+def committed_setups(root: Path, chapter: str) -> list[str]:
+    """Set-ups of a chapter that have a committed record, in alphabetical order."""
+    return sorted(path.parent.name for path in (root / RESULTS / chapter).glob("*/record.json"))
+
+
 def all_runs(root: Path) -> list[Run]:
     """Committed study results, then the other runs of this machine, each sorted by set-up."""
     committed = _runs((root / RESULTS).glob("*/*/record.json"), committed=True)
@@ -152,11 +159,6 @@ def setup_label(setup: str) -> str:
     if len(parts) == 3 and parts[0] in METHODS and parts[1] in SEQUENCES:
         return f"{METHODS[parts[0]]} {SEQUENCES[parts[1]]} {parts[2]}"
     return setup
-
-
-def measure_label(name: str) -> str:
-    """A metric's heading."""
-    return MEASURES.get(name, name.replace("_", " "))
 
 
 def interval_text(metric: dict[str, Any], spec: str = ".3g") -> str:

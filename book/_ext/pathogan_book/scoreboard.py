@@ -12,9 +12,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from .evidence import (
+    MEASURES,
     Run,
+    committed_setups,
     interval_text,
-    measure_label,
     published_table,
     read_run,
     record_path,
@@ -26,7 +27,6 @@ from .staleness import is_stale
 from .tables import NOT_RUN, STALE, Cell, explained, missing, note, table
 
 # A reader's answers to images of a run, where a record has them.
-TURING_PREFIX = "turing_"
 TURING_COLUMNS = {
     "accuracy_percent": ("Accuracy", "turing_accuracy"),
     "real_as_real_percent": ("Real as real", "turing_real_as_real"),
@@ -90,43 +90,57 @@ class Scoreboard(_BySetup):
 
 
 class Measures(_BySetup):
-    """Distribution measures of each set-up's committed run: value, interval, n and provenance."""
+    """Distribution measures of each set-up's committed run, each beside what real images score."""
 
     option_spec: ClassVar = {"table": str}
 
     def evidence(self) -> list[nodes.Node]:
+        chapter = self.arguments[0]
         path, published = published_table(self.root, self.options.get("table", "table1"))
         self.depend_on(path)
-        runs = {setup_of(row): self.usable(self.arguments[0], setup_of(row)) for row in published}
-        names = _metric_names([run for run in runs.values() if isinstance(run, Run)])
-        headers = ["Set-up", *map(measure_label, names), "Run behind it"]
-        if not names:
-            headers = ["Set-up", "Distribution measures", "Run behind it"]
+        setups = dict.fromkeys([*map(setup_of, published), *committed_setups(self.root, chapter)])
+        runs = {setup: self.usable(chapter, setup) for setup in setups}
+        names = _measured([run for run in runs.values() if isinstance(run, Run)])
+        headers = ["Set-up", *(MEASURES[name] for name in names), "Run behind it"]
         rows: list[list[Cell]] = []
-        for name, run in runs.items():
-            values: list[Cell] = [[_metric(run, metric)] for metric in names or [""]]
+        for setup, run in runs.items():
+            values: list[Cell] = [_beside_floor(run, name) for name in names]
             behind: Cell = [missing(run)] if isinstance(run, str) else run.provenance
-            rows.append([setup_label(name), *values, behind])
-        return [table(headers, rows, "measures")]
+            rows.append([setup_label(setup), *values, behind])
+        if not names:
+            return [note("No run has been measured yet.")]
+        return [
+            table(headers, rows, "measures"),
+            note(
+                "In brackets a 95% interval where an honest one is cheap; after the bar what real "
+                "images of other patients score at the same number of images. Point at a value for "
+                "its n and its method."
+            ),
+        ]
 
 
-def _metric_names(runs: list[Run]) -> list[str]:
-    """Every metric that any of the runs has, readers' answers excepted, in the order first met."""
-    names: dict[str, None] = {}
-    for run in runs:
-        names |= dict.fromkeys(n for n in run["metrics"] if not n.startswith(TURING_PREFIX))
-    return list(names)
+def _measured(runs: list[Run]) -> list[str]:
+    """The measures for the table that any of the runs has."""
+    return [name for name in MEASURES if any(name in run["metrics"] for run in runs)]
 
 
-def _metric(run: Run | str, name: str, scale: float = 1, spec: str = ".3g") -> nodes.Node:
+def _beside_floor(run: Run | str, name: str) -> list[nodes.Node]:
+    shown: list[nodes.Node] = [_metric(run, name)]
+    if isinstance(run, Run) and f"{name}_floor" in run["metrics"]:
+        shown += [nodes.Text(" | "), _metric(run, f"{name}_floor", interval=False)]
+    return shown
+
+
+def _metric(
+    run: Run | str, name: str, scale: float = 1, spec: str = ".3g", *, interval: bool = True
+) -> nodes.Node:
     if isinstance(run, str):
         return missing(run)
     metric = run["metrics"].get(name)
     if metric is None:
         return missing(NOT_RUN)
     text = format(scale * metric["value"], spec)
-    if interval := metric.get("interval"):
-        scaled = {"interval": [scale * bound for bound in interval]}
-        text += f" ({interval_text(scaled, spec)})"
-    text += f", n {metric['n']}"
-    return explained(text, f"{run.provenance} · {metric.get('interval_method') or ''}".rstrip(" ·"))
+    if interval and (bounds := metric.get("interval")):
+        text += f" ({interval_text({'interval': [scale * bound for bound in bounds]}, spec)})"
+    origin = f"n {metric['n']} · {metric.get('interval_method') or 'no interval'}"
+    return explained(text, f"{origin} · {run.provenance}")
