@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,17 +28,22 @@ CHAPTER = "ch3"
 SAMPLES, SHOWN, COLUMNS = 64, 16, 8
 
 
+def planned(setup: str) -> dict[str, Any]:
+    """The set-up's item of the plan."""
+    plan = yaml.safe_load((results_root() / "runs.yaml").read_text(encoding="utf-8"))
+    items = {item["setup"]: item for item in plan if item["chapter"] == CHAPTER}
+    if setup not in items:
+        remedy = f"choose from {', '.join(items)}"
+        raise PathoganError(f"{setup!r} is not planned in runs.yaml", where=CHAPTER, remedy=remedy)
+    return items[setup]
+
+
 def parameters_of(setup: str) -> tuple[str, chapter3.Parameters]:
     """The model and the study parameters of a set-up named ``<model>-<sequence>-<size>``."""
-    plan = yaml.safe_load((results_root() / "runs.yaml").read_text(encoding="utf-8"))
-    planned = {item["setup"]: item for item in plan if item["chapter"] == CHAPTER}
-    if setup not in planned:
-        remedy = f"choose from {', '.join(planned)}"
-        raise PathoganError(f"{setup!r} is not planned in runs.yaml", where=CHAPTER, remedy=remedy)
     model, sequence, size = setup.split("-")
     path = project_root() / "notebooks" / "params" / "ch3_brain_mri_wgan.study.yaml"
     study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    study |= {"sequence": sequence, "size": int(size), **planned[setup].get("overrides", {})}
+    study |= {"sequence": sequence, "size": int(size), **planned(setup).get("overrides", {})}
     return model, chapter3.Parameters.from_notebook(study)
 
 
@@ -48,7 +54,8 @@ def study(setup: str) -> None:
     run = chapter3.train_model(parameters, model, slices, progress=True)
     if not run.record.metrics:
         print(f"{setup}: trained, not measured yet", flush=True)
-    folder = commit_run(run, sheets(run, parameters, slices))
+    with_weights = planned(setup).get("weights", False)
+    folder = commit_run(run, sheets(run, parameters, slices), weights=with_weights)
     print(f"{setup}: {folder}", flush=True)
 
 

@@ -12,6 +12,7 @@ from pathogan_core.experiments.records import read_record
 from pathogan_core.experiments.store import GENERATOR, RECORD, Run
 from pathogan_core.files import cannot_write
 from pathogan_core.places import results_root
+from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import LOG
 
 MOST_WEIGHT_BYTES = 10_000_000
@@ -36,12 +37,16 @@ def committed_runs(chapter: str, root: Path | None = None) -> dict[str, Run]:
     return {path.parent.name: Run(path.parent, read_record(path)) for path in folders}
 
 
-def commit_run(run: Run, sheets: Mapping[str, bytes], root: Path | None = None) -> Path:
+def commit_run(
+    run: Run, sheets: Mapping[str, bytes], *, weights: bool, root: Path | None = None
+) -> Path:
     """Copy a finished run to where committed results lie, in place of an earlier one.
 
     Args:
-        run: finished; its record, log and generator are copied.
+        run: finished; its record and log are copied.
         sheets: PNGs of images by file name, e.g. ``samples.png``, made by the caller.
+        weights: its generator too, with kernels in half precision: a repository is no place for
+            more, and an image changes by less than a grey level.
         root: as in `committed_run`.
 
     Returns:
@@ -50,26 +55,33 @@ def commit_run(run: Run, sheets: Mapping[str, bytes], root: Path | None = None) 
     Raises:
         PathoganError: the weights are too large for a repository, or nothing can be written.
     """
-    weights = (run.folder / GENERATOR).stat().st_size
-    if weights > MOST_WEIGHT_BYTES:
-        raise PathoganError(
-            f"{weights / 1e6:.1f} MB of weights are more than {MOST_WEIGHT_BYTES / 1e6:.0f} MB",
-            where=run.folder / GENERATOR,
-            remedy="commit a narrower model",
-        )
     folder = (root or results_root()) / run.record.chapter / run.record.setup
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as scratch:
             made = Path(scratch) / "made"
             made.mkdir()
-            for name in (LOG, GENERATOR, RECORD):
+            for name in (LOG, RECORD):
                 shutil.copyfile(run.folder / name, made / name)
             for name, png in sheets.items():
                 (made / name).write_bytes(png)
+            if weights:
+                _write_halved(run, made / GENERATOR)
             if folder.exists():
                 folder.rename(Path(scratch) / "earlier")
             made.rename(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return folder
+
+
+def _write_halved(run: Run, path: Path) -> None:
+    tensors, header = run.load_tensors()
+    kernels = {name: tensor for name, tensor in tensors.items() if tensor.ndim > 1}
+    save_tensors(path, tensors | {name: t.half() for name, t in kernels.items()}, header)
+    if (size := path.stat().st_size) > MOST_WEIGHT_BYTES:
+        raise PathoganError(
+            f"{size / 1e6:.1f} MB of weights are more than {MOST_WEIGHT_BYTES / 1e6:.0f} MB",
+            where=run.folder / GENERATOR,
+            remedy="commit the run without its weights",
+        )

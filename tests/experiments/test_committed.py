@@ -14,22 +14,35 @@ from pathogan_core.experiments.store import Outcome, RunSpec, RunStore
 from pathogan_core.training.checkpoint import save_tensors
 
 SPEC = RunSpec("ch3", "wgan-t1c-64", "wgan", 1, {}, {"images": {"fingerprint": "aa"}}, "study", 0)
+SHEETS = {"samples.png": b"one"}
 
 
 def run_with(weight: float, store: RunStore, spec: RunSpec = SPEC):
+    """A finished run whose generator has one kernel and one mean, both `weight`."""
+
     def train(folder: Path) -> Outcome:
-        save_tensors(folder / "generator.safetensors", {"w": torch.tensor([weight])}, {})
+        tensors = {"kernel": torch.full((1, 1), weight), "mean": torch.tensor([weight])}
+        save_tensors(folder / "generator.safetensors", tensors, {"a": 1})
         (folder / "log.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
         return Outcome(steps=1, images_seen=1, wall_s=0.0)
 
     return store.train_or_load(spec, train)
 
 
-def test_a_committed_run_is_found_with_its_record_log_and_weights(tmp_path):
-    run = run_with(2.0, RunStore(tmp_path / "runs"))
-    results = tmp_path / "results"
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+def test_a_committed_run_is_found_with_its_record_log_and_weights(store, results):
+    run = run_with(1 / 3, store)
     assert committed_run("ch3", "wgan-t1c-64", results) is None
-    folder = commit_run(run, {"samples.png": b"png"}, results)
+    folder = commit_run(run, SHEETS, weights=True, root=results)
     assert sorted(path.name for path in folder.iterdir()) == [
         *("generator.safetensors", "log.jsonl", "record.json", "samples.png")
     ]
@@ -37,33 +50,47 @@ def test_a_committed_run_is_found_with_its_record_log_and_weights(tmp_path):
     assert found is not None
     assert found.record == run.record
     assert found.log() == run.log()
-    assert torch.equal(found.load_tensors()[0]["w"], torch.tensor([2.0]))
     assert list(committed_runs("ch3", results)) == ["wgan-t1c-64"]
     assert committed_runs("ch4", results) == {}
 
 
-def test_a_new_run_replaces_the_whole_folder(tmp_path):
-    store, results = RunStore(tmp_path / "runs"), tmp_path / "results"
-    folder = commit_run(run_with(2.0, store), {"samples.png": b"one"}, results)
+def test_kernels_are_committed_in_half_precision_and_statistics_in_full(store, results):
+    run = run_with(1 / 3, store)
+    commit_run(run, SHEETS, weights=True, root=results)
+    tensors, header = committed_runs("ch3", results)["wgan-t1c-64"].load_tensors()
+    assert header == {"a": 1}
+    assert tensors["kernel"].dtype == torch.float16
+    assert tensors["kernel"].item() == pytest.approx(1 / 3, rel=2**-11)
+    assert torch.equal(tensors["mean"], torch.tensor([1 / 3]))
+
+
+def test_most_runs_are_committed_without_weights(store, results):
+    folder = commit_run(run_with(1.0, store), SHEETS, weights=False, root=results)
+    assert not (folder / "generator.safetensors").exists()
+
+
+def test_a_new_run_replaces_the_whole_folder(store, results):
+    folder = commit_run(run_with(2.0, store), SHEETS, weights=True, root=results)
     (folder / "left.over").write_text("of another time")
-    commit_run(run_with(3.0, store, replace(SPEC, seed=1)), {"samples.png": b"two"}, results)
-    assert not (folder / "left.over").exists()
+    later = run_with(3.0, store, replace(SPEC, seed=1))
+    commit_run(later, {"samples.png": b"two"}, weights=False, root=results)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("log.jsonl", "record.json", "samples.png")
+    ]
     assert json.loads((folder / "record.json").read_text())["seed"] == 1
     assert (folder / "samples.png").read_bytes() == b"two"
     assert [path.name for path in folder.parent.iterdir()] == ["wgan-t1c-64"]  # no scratch left
 
 
-def test_weights_too_large_for_a_repository_are_refused(tmp_path, monkeypatch):
+def test_weights_too_large_for_a_repository_are_refused(store, results, monkeypatch):
     monkeypatch.setattr(committed, "MOST_WEIGHT_BYTES", 10)
-    run = run_with(2.0, RunStore(tmp_path / "runs"))
     with pytest.raises(PathoganError, match="MB of weights"):
-        commit_run(run, {"samples.png": b"png"}, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
+        commit_run(run_with(2.0, store), SHEETS, weights=True, root=results)
+    assert list((results / "ch3").iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_earlier_result(tmp_path, monkeypatch):
-    store, results = RunStore(tmp_path / "runs"), tmp_path / "results"
-    folder = commit_run(run_with(2.0, store), {"samples.png": b"one"}, results)
+def test_a_full_disk_leaves_the_earlier_result(store, results, monkeypatch):
+    folder = commit_run(run_with(2.0, store), SHEETS, weights=True, root=results)
     copy = committed.shutil.copyfile
 
     def full(source: Path, target: Path) -> object:
@@ -72,7 +99,8 @@ def test_a_full_disk_leaves_the_earlier_result(tmp_path, monkeypatch):
         return copy(source, target)
 
     monkeypatch.setattr(committed.shutil, "copyfile", full)
+    later = run_with(3.0, store, replace(SPEC, seed=1))
     with pytest.raises(PathoganError, match="No space left"):
-        commit_run(run_with(3.0, store, replace(SPEC, seed=1)), {"samples.png": b"two"}, results)
+        commit_run(later, SHEETS, weights=True, root=results)
     assert json.loads((folder / "record.json").read_text())["seed"] == 0
     assert [path.name for path in folder.parent.iterdir()] == ["wgan-t1c-64"]
