@@ -151,7 +151,12 @@ def train_model(
         setup=f"{model}-{parameters.sequence}-{parameters.size}",
         method=model,
         revision=dcgan.REVISION,
-        config={**asdict(config), "steps": steps, "split": parameters.split},
+        config={
+            **asdict(config),
+            "steps": steps,
+            "sequence": parameters.sequence,
+            "split": parameters.split,
+        },
         inputs={"images": slices.provenance(parameters.sequence, parameters.size, split)},
         scale=parameters.scale,
         seed=parameters.seed,

@@ -113,6 +113,16 @@ def test_a_finished_run_is_loaded_and_other_images_are_another_run(runs, monkeyp
         chapter3.train_model(TINY, "dcgan", ToySlices(fingerprint="bb"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"sequence": "t2"}, {"sequence": "concat"}, {"split": "all"}, {"seed": 1}, {"steps_dcgan": 3}],
+)
+def test_whatever_is_learnt_from_or_how_makes_another_run(runs, change):
+    first = chapter3.train_model(TINY, "dcgan", ToySlices())
+    second = chapter3.train_model(replace(TINY, **change), "dcgan", ToySlices())
+    assert second.folder != first.folder
+
+
 def test_generated_images_depend_on_run_and_seed_only(runs):
     eager = replace(TINY, learning_rate_dcgan=0.02, steps_dcgan=8)  # or all is one grey
     run = chapter3.train_model(eager, "dcgan", ToySlices())
