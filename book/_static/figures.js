@@ -9,6 +9,7 @@
   var script = (document.currentScript && document.currentScript.src) || "";
   var siteRoot = script.replace(/_static\/[^]*$/, "");
   var calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  var touch = window.matchMedia("(hover: none)").matches;
   var plotly = null;
 
   function loadPlotly() {
@@ -83,6 +84,19 @@
     return spec;
   }
 
+  /* What a notebook stores as configuration is for plotly's own server; the page has its own. A grid of
+     images has nothing to zoom into, and without a mouse the tools would lie on the title for good. */
+  function configured(spec) {
+    var still = Boolean(spec.layout.meta && spec.layout.meta.still);
+    return {
+      responsive: true,
+      staticPlot: still,
+      displaylogo: false,
+      displayModeBar: touch ? false : "hover",
+      modeBarButtonsToRemove: ["lasso2d", "select2d"],
+    };
+  }
+
   function draw(figure) {
     if (figure.dataset.state) return;
     figure.dataset.state = "loading";
@@ -96,10 +110,7 @@
           data: spec.data,
           layout: themed(spec.layout),
           frames: spec.frames || [],
-          config: Object.assign(
-            { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] },
-            spec.config
-          ),
+          config: configured(spec),
         });
       })
       .then(function () {

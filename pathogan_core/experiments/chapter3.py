@@ -173,7 +173,9 @@ def train_model(
         return Outcome(clock.step, clock.images, clock.seconds, device)
 
     store = RunStore(runs_root())
-    return store.train_or_load(spec, run, measurement(parameters, slices))
+    trained = store.train_or_load(spec, run)
+    how = measurement(parameters, slices)
+    return store.measured(trained, how) if how else trained
 
 
 def measurement(parameters: Parameters, slices: PreparedSlices) -> Measurement | None:

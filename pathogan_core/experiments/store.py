@@ -148,13 +148,8 @@ class RunStore:
             _check_config(folder, spec)
         return run
 
-    def train_or_load(
-        self,
-        spec: RunSpec,
-        train: Callable[[Path], Outcome],
-        measurement: Measurement | None = None,
-    ) -> Run:
-        """The finished run of `spec`: found, or made by `train`; measured where it was not yet.
+    def train_or_load(self, spec: RunSpec, train: Callable[[Path], Outcome]) -> Run:
+        """The finished run of `spec`: found, or made by `train`.
 
         A second process that asks for the same run meanwhile waits, then loads it. Over several
         ranks, call this on the first one only.
@@ -163,24 +158,13 @@ class RunStore:
             train: gets the run's folder, begins or resumes there, and leaves
                 ``generator.safetensors`` and ``log.jsonl``. If it raises, no record is written and
                 the next call goes on from its checkpoint.
-            measurement: how to measure the run; None leaves its metrics as they are.
 
         Raises:
             PathoganError: the folder is of another configuration, cannot be written, or was taken
                 over by another process while this one was suspended.
         """
-        run = self.find(spec) or self._train(spec, train)
-        if measurement is None or run.record.measured_with == measurement.measured_with:
+        if run := self.find(spec):
             return run
-        return self._measure(run, measurement)
-
-    def _measure(self, run: Run, measurement: Measurement) -> Run:
-        metrics = measurement.measure(run)
-        record = replace(run.record, metrics=metrics, measured_with=measurement.measured_with)
-        write_json(run.folder / RECORD, record.as_json())
-        return Run(run.folder, read_record(run.folder / RECORD))
-
-    def _train(self, spec: RunSpec, train: Callable[[Path], Outcome]) -> Run:
         folder = self.folder(spec)
         with run_lock(folder) as lock:
             if run := self.find(spec):  # made while this process waited
@@ -201,6 +185,15 @@ class RunStore:
             with suppress(OSError):  # only disk space: the record is what marks the run
                 (folder / CHECKPOINT).unlink(missing_ok=True)
         return Run(folder, read_record(folder / RECORD))
+
+    def measured(self, run: Run, measurement: Measurement) -> Run:
+        """The run with its metrics: as they are, or new where they rest on something else."""
+        if run.record.measured_with == measurement.measured_with:
+            return run
+        metrics = measurement.measure(run)
+        record = replace(run.record, metrics=metrics, measured_with=measurement.measured_with)
+        write_json(run.folder / RECORD, record.as_json())
+        return Run(run.folder, read_record(run.folder / RECORD))
 
 
 def all_runs(root: str | Path) -> list[Run]:

@@ -58,6 +58,7 @@ def image_panels(panels: Mapping[str, np.ndarray], columns: int, *, alt: str) ->
             go.Image(source=f"data:image/png;base64,{coded}", hoverinfo="skip"), row=row, col=1
         )
     finish(figure, alt=alt)
+    figure.layout.meta["still"] = True
     figure.update_layout(height=height + 10, margin={"l": 5, "r": 5, "t": TITLE_PX, "b": 5})
     figure.update_annotations(x=0, xanchor="left", font_size=14)
     figure.update_xaxes(visible=False)

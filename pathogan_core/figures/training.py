@@ -10,20 +10,31 @@ import plotly.graph_objects as go
 from pathogan_core.figures.style import finish
 
 
-def training_curve(log: Sequence[dict[str, Any]], keys: dict[str, str], *, alt: str) -> go.Figure:
+def training_curve(
+    log: Sequence[dict[str, Any]], keys: dict[str, str], *, title: str, alt: str
+) -> go.Figure:
     """Log entries against images seen.
 
     Args:
         log: lines of a training log.
         keys: log key, e.g. ``D/gap``, to the name a reader sees.
+        title: what was trained, at which scale, on which data.
         alt: alternative text.
     """
     images = [line["images"] for line in log]
     figure = go.Figure(
         [
-            go.Scatter(x=images, y=[line[key] for line in log], name=name, mode="lines+markers")
+            go.Scatter(x=images, y=[line[key] for line in log], name=name, mode="lines")
             for key, name in keys.items()
         ]
     )
-    figure.update_layout(height=340, xaxis_title="real images seen", yaxis_title="mean over a tick")
-    return finish(figure, alt=alt)
+    finish(figure, alt=alt)
+    figure.update_xaxes(title="real images seen")
+    figure.update_yaxes(title="mean over a tick" if len(keys) > 1 else next(iter(keys.values())))
+    figure.update_layout(
+        title={"text": title, "font_size": 14, "x": 0, "xanchor": "left", "xref": "paper"},
+        height=340,
+        margin_t=90 if len(keys) > 1 else 50,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    )
+    return figure

@@ -152,11 +152,12 @@ def measured_as(value: float) -> Measurement:
 
 def test_a_run_is_measured_again_with_a_new_yardstick_but_not_trained_again(tmp_path):
     store = RunStore(tmp_path)
-    assert store.train_or_load(SPEC, toy_train).record.metrics == {}
-    first = store.train_or_load(SPEC, never, measured_as(3.0))
+    run = store.train_or_load(SPEC, toy_train)
+    assert run.record.metrics == {}
+    first = store.measured(run, measured_as(3.0))
     assert first.record.metrics["toy"]["value"] == 6.0
     assert first.record.measured_with == {"yardstick": 3.0}
-    second = store.train_or_load(SPEC, never, measured_as(5.0))
+    second = store.measured(store.train_or_load(SPEC, never), measured_as(5.0))
     assert second.record.metrics["toy"]["value"] == 10.0
     assert second.folder == first.folder
     assert store.find(SPEC) == second  # and it is the record on disk
@@ -164,14 +165,13 @@ def test_a_run_is_measured_again_with_a_new_yardstick_but_not_trained_again(tmp_
 
 def test_a_run_is_not_measured_twice_with_one_yardstick(tmp_path):
     store = RunStore(tmp_path)
-    measured = store.train_or_load(SPEC, toy_train, measured_as(3.0))
+    measured = store.measured(store.train_or_load(SPEC, toy_train), measured_as(3.0))
 
     def never_again(run: Run) -> dict[str, dict[str, Any]]:
         raise AssertionError("measured twice")
 
     again = replace(measured_as(3.0), measure=never_again)
-    assert store.train_or_load(SPEC, never, again) == measured
-    assert store.train_or_load(SPEC, never) == measured  # metrics stay where none are asked for
+    assert store.measured(store.train_or_load(SPEC, never), again) == measured
 
 
 def test_a_failed_measurement_leaves_the_trained_run(tmp_path):
@@ -179,8 +179,9 @@ def test_a_failed_measurement_leaves_the_trained_run(tmp_path):
         raise PathoganError("no feature network")
 
     store = RunStore(tmp_path)
+    run = store.train_or_load(SPEC, toy_train)
     with pytest.raises(PathoganError, match="feature network"):
-        store.train_or_load(SPEC, toy_train, Measurement({"a": 1}, failing))
+        store.measured(run, Measurement({"a": 1}, failing))
     assert store.train_or_load(SPEC, never).record.metrics == {}
 
 
