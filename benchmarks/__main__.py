@@ -1,0 +1,168 @@
+"""Measure training, simulation and preparation on this machine: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, NoReturn
+
+import torch
+
+from benchmarks.cohorts import OPERATIONS, CohortCase
+from benchmarks.machine import described, machine
+from benchmarks.rows import Row, table
+from benchmarks.training import Objective, TrainingCase
+from benchmarks.usage import in_fresh_process
+from pathogan_core.errors import PathoganError
+from pathogan_core.files import cannot_write, write_json
+
+SCHEMA = 1  # of the JSON file
+OBJECTIVES: tuple[Objective, ...] = ("dcgan", "wgan")
+STEPS = {"cpu": (5, 20), "cuda": (50, 500)}  # warm-up, timed
+SCANS, WORKERS = 8, (1, 2)
+NETWORK = {"width": 32, "batch_size": 64}  # the thesis'
+
+QUICK_STEPS, QUICK_SCANS, QUICK_WORKERS = (1, 2), 1, (1,)
+QUICK_NETWORK = {"width": 4, "batch_size": 4}
+
+Run = Callable[..., Any]
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Bad options are a `PathoganError`, as all bad input is."""
+
+    def error(self, message: str) -> NoReturn:
+        raise PathoganError(message, remedy="--help shows what can be given")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = OneLineParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument(
+        "--only",
+        nargs="+",
+        choices=(*OBJECTIVES, *OPERATIONS),
+        default=(*OBJECTIVES, *OPERATIONS),
+        metavar="WHAT",
+        help=f"of {', '.join((*OBJECTIVES, *OPERATIONS))}; all by default",
+    )
+    made.add_argument("--device", choices=tuple(STEPS), help="train there only; default: on each")
+    made.add_argument("--threads", type=whole, help="of PyTorch; its own default if not given")
+    timed = ", ".join(f"{steps} ({device})" for device, (_, steps) in STEPS.items())
+    made.add_argument("--steps", type=whole, help=f"timed training steps; default: {timed}")
+    made.add_argument("--scans", type=whole, help=f"size of the cohort; default: {SCANS}")
+    made.add_argument(
+        "--workers",
+        type=whole,
+        nargs="+",
+        help=f"processes that share the scans; default: {' and '.join(map(str, WORKERS))}",
+    )
+    made.add_argument(
+        "--quick", action="store_true", help="small and short: tries the command, measures nothing"
+    )
+    made.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write figures and machine there")
+    return made
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def training_cases(given: argparse.Namespace) -> Iterator[TrainingCase]:
+    """Every objective, size and precision, on the devices that are wanted and there."""
+    if given.device == "cuda" and not torch.cuda.is_available():
+        raise PathoganError("there is none", where="--device cuda", remedy="use --device cpu")
+    there = [name for name in STEPS if name == "cpu" or torch.cuda.is_available()]
+    for device, objective, size, bf16 in itertools.product(
+        [given.device] if given.device else there,
+        [name for name in OBJECTIVES if name in given.only],
+        (64, 128),
+        (False, True),
+    ):
+        warmup, timed = QUICK_STEPS if given.quick else STEPS[device]
+        yield TrainingCase(
+            objective, size, bf16, device,
+            **(QUICK_NETWORK if given.quick else NETWORK),
+            warmup=warmup, steps=given.steps or timed, threads=given.threads,
+        )  # fmt: skip
+
+
+def cohort_cases(given: argparse.Namespace, folder: Path) -> Iterator[CohortCase]:
+    """Every operation by every number of workers; simulating comes first, for the others."""
+    scans = given.scans or (QUICK_SCANS if given.quick else SCANS)
+    teams = given.workers or (QUICK_WORKERS if given.quick else WORKERS)
+    operations = [name for name in OPERATIONS if name in given.only]
+    for operation, workers in itertools.product(operations, teams):
+        if workers > scans:
+            raise PathoganError(
+                f"{workers} cannot share {scans}", where="--workers", remedy="give more --scans"
+            )
+        yield CohortCase(operation, workers, scans, folder)
+
+
+def measure(given: argparse.Namespace, run: Run) -> list[Row]:
+    """All rows that are asked for, one after the other."""
+    rows = []
+    with TemporaryDirectory() as folder:
+        cases: list[TrainingCase | CohortCase] = [
+            *training_cases(given),
+            *cohort_cases(given, Path(folder)),
+        ]
+        for number, case in enumerate(cases, 1):
+            print(f"{number}/{len(cases)} {case.name}", file=sys.stderr, flush=True)
+            if isinstance(case, CohortCase):
+                run(case.provide)
+            rows.append(run(case.measure))
+    return rows
+
+
+def report(given: argparse.Namespace, run: Run) -> None:
+    """Measure, print the table, write the JSON file."""
+    if given.json:
+        refuse_unwritable(given.json)
+    facts = machine()
+    rows = measure(given, run)
+    if given.quick:
+        print("QUICK: too small and too short to say anything about speed\n")
+    print(described(facts), table(rows, markdown=given.markdown), sep="\n\n")
+    if given.json:
+        content = {"schema": SCHEMA, "quick": given.quick, "machine": facts}
+        content |= {"network": QUICK_NETWORK if given.quick else NETWORK}
+        write_json(given.json, content | {"rows": [row.as_json() for row in rows]})
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out before the measurements, not after them."""
+    if path.is_dir():
+        raise PathoganError("is a folder", where=path, remedy="name a file for --json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def main(arguments: Sequence[str] | None = None, run: Run = in_fresh_process) -> int:
+    """The command; `run` calls what is measured, in a process of its own by default."""
+    try:
+        report(parser().parse_args(arguments), run)
+    except PathoganError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
