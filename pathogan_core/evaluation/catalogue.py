@@ -35,7 +35,7 @@ _FIXED = {
         "MS-SSIM, real pairs", "near its reference", "Pairs of different patients."
     ),
     "msssim_gap": Description(
-        "MS-SSIM, generated minus real",
+        "MS-SSIM gap",
         "near its reference",
         "Above its floor: the generator repeats itself. The floor is a mean absolute difference.",
     ),

@@ -11,13 +11,14 @@ from pathogan_core.figures.style import finish
 
 
 def training_curve(
-    log: Sequence[dict[str, Any]], keys: dict[str, str], *, title: str, alt: str
+    log: Sequence[dict[str, Any]], keys: dict[str, str], *, axis: str, title: str, alt: str
 ) -> go.Figure:
     """Log entries against images seen.
 
     Args:
         log: lines of a training log.
         keys: log key, e.g. ``D/gap``, to the name a reader sees.
+        axis: what the curves measure, averaged over a tick.
         title: what was trained, at which scale, on which data.
         alt: alternative text.
     """
@@ -30,7 +31,7 @@ def training_curve(
     )
     finish(figure, alt=alt)
     figure.update_xaxes(title="real images seen")
-    figure.update_yaxes(title="mean over a tick" if len(keys) > 1 else next(iter(keys.values())))
+    figure.update_yaxes(title=axis)
     figure.update_layout(
         title={"text": title, "font_size": 14, "x": 0, "xanchor": "left", "xref": "paper"},
         height=340,
