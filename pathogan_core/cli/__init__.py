@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pathogan_core.cli import cohorts, evaluate, runs
+from pathogan_core.cli import cohorts, evaluate, generate, runs
 from pathogan_core.errors import PathoganError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(cohorts.app, name="cohorts")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(runs.app, name="runs")
+app.command("generate")(generate.generate)
 
 
 def main() -> None:

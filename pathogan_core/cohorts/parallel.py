@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import sys
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from pathogan_core.errors import PathoganError
@@ -26,11 +30,13 @@ def ordered_map(
         workers: 1 stays in this process.
 
     Raises:
-        PathoganError: if the operating system kills a worker.
+        PathoganError: if a script calls this outside ``if __name__ == "__main__":``, or the
+            operating system kills a worker.
     """
     if workers <= 1:
         yield from map(function, items)
         return
+    _refuse_unguarded_script()
     # Forking a process that runs torch or SimpleITK threads can deadlock: start afresh instead.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         under_way: deque[Future[Result]] = deque()
@@ -49,3 +55,39 @@ def ordered_map(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _refuse_unguarded_script() -> None:
+    """Refuse where the workers, which import the main script again, would run it all over.
+
+    They would wait for the folder that this process holds, and it for them, for ever.
+    """
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is None or getattr(getattr(main, "__spec__", None), "name", "").endswith("__main__"):
+        return  # an interpreter, a notebook or `python -m package`: workers import none of these
+    running = [
+        line
+        for frame, line in traceback.walk_stack(None)
+        if frame.f_globals is vars(main) and frame.f_code.co_name == "<module>"
+    ]
+    try:
+        tree = ast.parse(Path(script).read_bytes())
+    except (OSError, SyntaxError) as error:  # read from standard input, removed or changed since
+        raise PathoganError(
+            "cannot be imported again, as worker processes do",
+            where=script,
+            remedy="save the script to a file, or use 1 worker",
+        ) from error
+    guards = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+    ]
+    for line in running:
+        if not any(line in guard for guard in guards):
+            raise PathoganError(
+                "starts worker processes, each of which would run the whole script again",
+                where=f"{script}, line {line}",
+                remedy='put the call below `if __name__ == "__main__":`, or use 1 worker',
+            )

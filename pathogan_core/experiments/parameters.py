@@ -7,6 +7,7 @@ lists as strings; an operator would find out hours later. Here both stop in one 
 from __future__ import annotations
 
 import difflib
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,10 +22,12 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 def checked(kind: type[T], namespace: Mapping[str, Any]) -> T:
     """Build the dataclass `kind` from a notebook's globals.
 
-    Every field needs a default: its type is what a value must have.
+    Every field needs a default: its type is what a value must have. A list's entries must be of
+    the type of the default's first one.
 
     Raises:
-        PathoganError: a name is not a parameter, or a value has another type.
+        PathoganError: a name is not a parameter, a value has another type, or a number is NaN or
+            infinite.
     """
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
     given = {
@@ -49,14 +52,25 @@ def checked(kind: type[T], namespace: Mapping[str, Any]) -> T:
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if isinstance(default, tuple) and isinstance(value, list):
-        return tuple(value)
+    if isinstance(default, float) and type(value) in (int, float):
+        return _finite(name, value)
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return tuple(_typed(name, entry, default[0]) if default else entry for entry in value)
     if type(value) is type(default):
         return value
     example = list(default) if isinstance(default, tuple) else default  # as notebooks and YAML do
-    remedy = f"give a {type(example).__name__}, e.g. {example!r}"
+    kind = type(example).__name__
+    remedy = f"give {'an' if kind == 'int' else 'a'} {kind}, e.g. {example!r}"
     if isinstance(value, str):
         remedy += "; papermill's -p passes text: use -y, and write 1.0e-4 for 1e-4"
     raise PathoganError(f"is {value!r} ({type(value).__name__})", where=name, remedy=remedy)
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise PathoganError(f"is {number}", where=name, remedy="give a finite number")
+    return number

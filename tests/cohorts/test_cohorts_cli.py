@@ -10,9 +10,11 @@ import sys
 import pytest
 from brats_writer import write_case
 from fake_cases import random_brain
+from test_check import FAULTS, image_of
 
 from pathogan_core import cli
 from pathogan_core.cohorts.prepared import PreparedSlices
+from pathogan_core.errors import PathoganError
 
 
 @pytest.fixture
@@ -71,6 +73,45 @@ def test_check_of_one_problem_and_of_no_folder(pathogan, small_home, tmp_path):
     assert status == 1
     assert "does not exist" in out
     assert out.splitlines()[-1] == "1 problem"
+
+
+@pytest.mark.parametrize(
+    "fault", ["truncated", "short", "text", "2D", "missing", "shape", "origin", "NaN"]
+)
+def test_a_bad_file_is_one_line_with_a_remedy_and_nothing_counts_as_prepared(
+    pathogan, small_home, cohort, tmp_path, fault
+):
+    ending, make, words = FAULTS[fault]
+    make(image_of(cohort, ending))
+    status, out, err = pathogan("cohorts", "check", "brats2016", "--root", cohort)
+    line, count = out.splitlines()
+    assert (status, count) == (1, "1 problem")
+    command = ["cohorts", "prepare", "brats2016", "--root", cohort, "--out", tmp_path / "out"]
+    status, out, err = pathogan(*command)
+    assert (status, out, complaint(err)) == (1, "", f"pathogan: {line}")
+    assert words in line
+    assert line.startswith(str(cohort))
+    assert "; " in line
+    with pytest.raises(PathoganError, match="half-written"):  # of the scan before the bad one
+        PreparedSlices.open(tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["check", "prepare"])
+def test_a_folder_without_scans_is_one_line(pathogan, small_home, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    options = ["--out", tmp_path / "out"] if command == "prepare" else []
+    for name, words in [
+        ("none", "does not exist; give the cohort's folder"),
+        ("file", "is not a folder; give the cohort's folder"),
+        ("empty", "holds no scan; point to a folder of one of these"),
+    ]:
+        where = tmp_path / name
+        status, out, err = pathogan("cohorts", command, "brats2016", "--root", where, *options)
+        line = out.splitlines()[0] if command == "check" else complaint(err)
+        assert status == 1
+        assert line.removeprefix("pathogan: ").startswith(f"{where}: {words}")
+    assert not (tmp_path / "out").exists()
 
 
 def test_prepare_from_a_folder(pathogan, small_home, cohort, tmp_path):
