@@ -25,12 +25,16 @@ def callback() -> None:
 @app.command("list")
 def list_runs(root: Root = None) -> None:
     """Show the runs of the store, one a line."""
-    from pathogan_core.experiments.store import all_runs, unfinished_runs
+    from pathogan_core.experiments.store import finished_runs, open_run, unfinished_runs
 
     root = _store(root)
-    finished, begun = all_runs(root), unfinished_runs(root)
-    for run in finished:
-        record = run.record
+    finished, begun = finished_runs(root), unfinished_runs(root)
+    for folder in finished:
+        try:
+            record = open_run(folder).record
+        except PathoganError as error:  # one damaged record hides no other run
+            typer.echo(f"{folder.name}  unreadable: {error}")
+            continue
         typer.echo(
             f"{record.run}  {record.chapter} {record.setup}  scale {record.scale}, "
             f"seed {record.seed}, {record.steps:,} steps, data {_sources(record.inputs)}, "
@@ -48,17 +52,18 @@ def show_run(
     root: Root = None,
 ) -> None:
     """Print a finished run's record as JSON."""
-    from pathogan_core.experiments.store import all_runs
+    from pathogan_core.experiments.store import finished_runs, open_run
 
     root = _store(root)
-    records = {found.record.run: found.record for found in all_runs(root)}
-    if run not in records:
+    folders = {folder.name: folder for folder in finished_runs(root)}
+    if run not in folders:
         raise PathoganError(
             "is no finished run",
             where=f"{root}: {run}",
-            remedy=f"there is {', '.join(records) or 'none yet'}",
+            remedy=f"there is {', '.join(folders) or 'none yet'}",
         )
-    typer.echo(json.dumps(records[run].as_json(), indent=2, ensure_ascii=False))
+    record = open_run(folders[run]).record
+    typer.echo(json.dumps(record.as_json(), indent=2, ensure_ascii=False))
 
 
 def _store(root: Path | None) -> Path:

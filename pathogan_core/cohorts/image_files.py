@@ -169,9 +169,12 @@ def _refuse_missing(path: Path, held: int, promised: int) -> None:
 
 def non_finite(path: Path, count: int) -> PathoganError:
     """The error for NaN or infinite voxels."""
-    return PathoganError(
-        f"has {count} voxels that are not finite numbers", where=path, remedy=DOWNLOAD_AGAIN
+    voxels = (
+        "1 voxel that is no finite number"
+        if count == 1
+        else (f"{count} voxels that are not finite numbers")
     )
+    return PathoganError(f"has {voxels}", where=path, remedy=DOWNLOAD_AGAIN)
 
 
 _METAIMAGE_BYTES = {

@@ -67,7 +67,7 @@ class PreparationParameters:
             ),
             (
                 "split",
-                min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6,
+                not (min(self.split) >= 0 and abs(sum(self.split) - 1) <= 1e-6),  # NaN too
                 "choose non-negative fractions of train, validation, test that sum to 1",
             ),
         ]

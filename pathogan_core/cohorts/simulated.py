@@ -79,10 +79,12 @@ def simulated_cases(
         grades: wanted grades, None for all.
 
     Raises:
-        PathoganError: for fewer than one patient, or grades that are not simulated.
+        PathoganError: fewer than one patient, a negative seed, or grades that are not simulated.
     """
     if patients < 1:
         raise PathoganError(f"is {patients}", where="patients", remedy="simulate at least 1")
+    if seed < 0:
+        raise PathoganError(f"is {seed}", where="seed", remedy="give 0 or more")
     if grades is not None and not {"HGG", "LGG"} & set(grades):
         raise PathoganError(
             f"are {', '.join(grades)}", where="grades", remedy="choose HGG, LGG or both"

@@ -91,6 +91,7 @@ class Parameters:
         """From a notebook's globals; unknown names and impossible values are refused."""
         parameters = checked(cls, namespace)
         choices: dict[str, tuple[str | int, ...]] = {
+            "scale": ("smoke", "demo", "study", "thesis"),
             "sequence": ("t1", "t1c", "t2", "flair", "concat"),
             "size": (64, 128),
             "split": ("all", "train", "validation", "test"),
@@ -107,6 +108,9 @@ class Parameters:
         for name in _POSITIVE:
             if not (value := getattr(parameters, name)) > 0:
                 raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
+        for name in ("seed", "data_seed", "warmup_steps"):
+            if (number := getattr(parameters, name)) < 0:
+                raise PathoganError(f"is {number}", where=name, remedy="give 0 or more")
         return parameters
 
 
@@ -215,10 +219,24 @@ def measurement(parameters: Parameters, slices: PreparedSlices) -> Measurement |
 
 
 def load_generator(run: Run) -> dcgan.Generator:
-    """The finished run's generator."""
+    """The finished run's generator, held against its record.
+
+    Raises:
+        PathoganError: its weights are missing, damaged, pickled, not finite, or do not fit the
+            record.
+    """
     tensors, header = run.load_tensors()
-    generator = dcgan.Generator(dcgan.DCGANConfig(**header["config"]))
-    generator.load_state_dict(tensors)
+    where, remedy = run.folder / GENERATOR, "restore it from a copy, or train the run again"
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise PathoganError("has weights that are not finite numbers", where=where, remedy=remedy)
+    try:
+        if any(run.record.config[name] != value for name, value in header["config"].items()):
+            raise ValueError("weights of another configuration")
+        generator = dcgan.Generator(dcgan.DCGANConfig(**header["config"]))
+        generator.load_state_dict(tensors)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        problem = "does not fit the record beside it (other names, shapes or settings)"
+        raise PathoganError(problem, where=where, remedy=remedy) from error
     return generator
 
 

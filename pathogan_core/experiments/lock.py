@@ -98,8 +98,12 @@ def _create(path: Path, token: str, stale_seconds: float) -> bool:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        json.dump({"host": _host(), "pid": os.getpid(), "token": token}, handle)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            json.dump({"host": _host(), "pid": os.getpid(), "token": token}, handle)
+    except OSError:  # a full disk: an empty lock would keep the next call waiting
+        path.unlink(missing_ok=True)
+        raise
     for displaced in path.parent.glob(f"{path.name}.*"):
         found = _read(displaced)
         if found is not None and not _is_stale(displaced, found, stale_seconds):

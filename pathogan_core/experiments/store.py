@@ -53,7 +53,11 @@ class RunSpec:
     def determining(self) -> dict[str, Any]:
         """What determines the result, as JSON has it (tuples are lists)."""
         values = _determining(self)
-        return json.loads(json.dumps(values, allow_nan=False))
+        try:
+            return json.loads(json.dumps(values, allow_nan=False))
+        except ValueError as error:
+            problem = "holds a number that is not finite"
+            raise PathoganError(problem, where=f"configuration of {self.setup}") from error
 
     @property
     def identity(self) -> str:
@@ -141,7 +145,7 @@ class RunStore:
         folder = self.folder(spec)
         if not (folder / RECORD).exists():
             return None
-        run = _open(folder)
+        run = open_run(folder)
         if _determining(run.record) != spec.determining:
             raise _other_configuration(folder / RECORD)
         if (folder / CONFIG).exists():
@@ -196,13 +200,9 @@ class RunStore:
         return Run(run.folder, read_record(run.folder / RECORD))
 
 
-def all_runs(root: str | Path) -> list[Run]:
-    """The finished runs below `root`, by name.
-
-    Raises:
-        PathoganError: a record is damaged or lies in another run's folder.
-    """
-    return [_open(path.parent) for path in sorted(Path(root).glob(f"*/{RECORD}"))]
+def finished_runs(root: str | Path) -> list[Path]:
+    """Folders below `root` that hold a record, by name."""
+    return sorted(path.parent for path in Path(root).glob(f"*/{RECORD}"))
 
 
 def unfinished_runs(root: str | Path) -> list[Path]:
@@ -211,7 +211,12 @@ def unfinished_runs(root: str | Path) -> list[Path]:
     return [folder for folder in begun if not (folder / RECORD).exists()]
 
 
-def _open(folder: Path) -> Run:
+def open_run(folder: Path) -> Run:
+    """The finished run in a folder of the store.
+
+    Raises:
+        PathoganError: its record is missing, damaged, or lies in another run's folder.
+    """
     record = read_record(folder / RECORD)
     if record.run != folder.name:
         raise _other_configuration(folder / RECORD)

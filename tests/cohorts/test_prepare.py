@@ -369,6 +369,7 @@ def test_impossible_requests_leave_nothing_behind(tmp_path, cases, parameters, s
         ({"sizes": (156,)}, "sizes"),
         ({"white_percentile": 101.0}, "white_percentile"),
         ({"split": (0.5, 0.2, 0.2)}, "split"),
+        ({"split": (float("nan"), 0.5, 0.5)}, "split"),
         ({"grades": ()}, "grades"),
     ],
 )

@@ -81,3 +81,8 @@ def test_patients_are_counted_after_the_selection_of_grades():
 def test_impossible_requests_are_one_line(patients, grades):
     with pytest.raises(PathoganError):
         simulated_cases(patients, 0, grades)
+
+
+def test_a_negative_seed_is_refused_before_anything_is_simulated():
+    with pytest.raises(PathoganError, match="seed: is -1; give 0 or more"):
+        simulated_cases(1, -1)

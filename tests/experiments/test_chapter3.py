@@ -108,7 +108,7 @@ def test_a_finished_run_is_loaded_and_other_images_are_another_run(runs, monkeyp
         raise AssertionError("trained again")
 
     monkeypatch.setattr(chapter3, "train", never)
-    assert chapter3.train_model(replace(TINY, scale="other"), "dcgan", ToySlices()) == first
+    assert chapter3.train_model(replace(TINY, scale="demo"), "dcgan", ToySlices()) == first
     with pytest.raises(AssertionError, match="trained again"):
         chapter3.train_model(TINY, "dcgan", ToySlices(fingerprint="bb"))
 
@@ -160,6 +160,9 @@ def test_interpolation_goes_around_the_origin_at_an_even_pace(runs, monkeypatch)
         ({"models": []}, "models: is empty"),
         ({"steps_wgan": 0}, "steps_wgan: is 0"),
         ({"measured_images": -1}, "measured_images: is -1"),
+        ({"scale": "huge"}, "scale: 'huge' is unknown; choose from smoke, demo"),
+        ({"data_seed": -1}, "data_seed: is -1"),
+        ({"warmup_steps": -1}, "warmup_steps: is -1"),
     ],
 )
 def test_impossible_parameters_are_refused_in_one_line(given, told):

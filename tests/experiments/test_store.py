@@ -31,7 +31,8 @@ from pathogan_core.experiments.store import (
     Run,
     RunSpec,
     RunStore,
-    all_runs,
+    finished_runs,
+    open_run,
 )
 from pathogan_core.training.checkpoint import load_tensors, save_tensors
 from pathogan_core.training.loop import CHECKPOINT, LOG
@@ -107,6 +108,11 @@ def test_identity_changes_with_whatever_changes_the_result(change):
     assert replace(SPEC, **change).identity != SPEC.identity
 
 
+def test_a_configuration_that_is_not_finite_is_refused():
+    with pytest.raises(PathoganError, match="not finite"):
+        _ = replace(SPEC, config={"rate": float("nan")}).identity
+
+
 def test_identity_is_twelve_hexadecimal_digits():
     assert len(SPEC.identity) == 12
     assert set(SPEC.identity) <= set("0123456789abcdef")
@@ -126,7 +132,7 @@ def test_a_run_is_trained_once_and_then_loaded(tmp_path):
     assert [line["step"] for line in found.log()] == [1, 2]
     left = {path.name for path in found.folder.iterdir()}
     assert left == {CONFIG, LOG, GENERATOR, RECORD}
-    assert all_runs(tmp_path) == [found]
+    assert [open_run(folder) for folder in finished_runs(tmp_path)] == [found]
 
 
 def test_a_stopped_training_leaves_no_record_and_is_resumed(tmp_path):
@@ -198,6 +204,16 @@ def test_the_record_is_written_after_everything_else(tmp_path, monkeypatch):
         store.train_or_load(SPEC, toy_train)
     assert (store.folder(SPEC) / CHECKPOINT).exists()  # nothing to train again
     assert store.find(SPEC) is None
+
+
+def test_a_full_disk_leaves_no_lock_behind(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathogan_core.experiments.lock.json.dump", full)
+    with pytest.raises((PathoganError, OSError)), run_lock(tmp_path / "run", **FAST):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [CONFIG, RECORD])
