@@ -5,6 +5,9 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 VENV_PYTHON := .venv/bin/python
+# Networks as small as the demo's gain nothing from a second thread, and are several times slower
+# with it on a machine that is shared.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help book site test install clean
 # Targets share .venv and _build: with `make -j book test` they still run one after the other.
