@@ -46,6 +46,15 @@ def test_architecture_has_half_of_the_papers_channels(size):
     assert critic(made).shape == (2,)
 
 
+def test_a_critic_under_bfloat16_answers_in_float32_steps():
+    """The gap of a clipped critic is smaller than the steps of bfloat16 at its outputs."""
+    critic = dcgan.Discriminator(dcgan.DCGANConfig(image_size=16, width=4))
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = critic(torch.randn(32, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
+    assert answers.dtype == torch.float32
+    assert (answers != answers.bfloat16().float()).float().mean() > 0.9
+
+
 def test_critic_schedule_is_the_reference_codes():
     config = dcgan.DCGANConfig("wgan")
     counts = [config.critic_updates(step) for step in (0, 24, 25, 499, 500, 501, 1000)]
