@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+
+from pathogan_core.errors import PathoganError
+
+HE_GAIN = math.sqrt(2.0)
+"""Keeps the mean square of activations through layers with a (leaky) ReLU (He et al. 2015)."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -37,3 +45,107 @@ class BatchNorm2d(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         self.num_batches_tracked.add_(1)
+
+
+class EqualisedConv2d(nn.Conv2d):
+    """A convolution with equalised learning rate (Karras et al. 2018, section 4.1).
+
+    Weights are stored as N(0, 1) and multiplied by He's constant, gain / sqrt(fan-in), whenever
+    used. Adam's step does not depend on a gradient's scale: as all weights have the same spread,
+    all layers learn equally fast. The bias begins at 0 and is not multiplied.
+    """
+
+    def __init__(
+        self, inside: int, outside: int, kernel_size: int, padding: int = 0, gain: float = HE_GAIN
+    ):
+        super().__init__(inside, outside, kernel_size, padding=padding)
+        self.scale = gain / math.sqrt(inside * kernel_size**2)
+
+    def reset_parameters(self) -> None:
+        _standard_normal(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, inside, H, W]`` to ``[N, outside, H', W']``."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualisedLinear(nn.Linear):
+    """A dense layer with equalised learning rate; see `EqualisedConv2d`."""
+
+    def __init__(self, inside: int, outside: int, gain: float = HE_GAIN):
+        super().__init__(inside, outside)
+        self.scale = gain / math.sqrt(inside)
+
+    def reset_parameters(self) -> None:
+        _standard_normal(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, inside]`` to ``[N, outside]``."""
+        return F.linear(x, self.weight * self.scale, self.bias)
+
+
+def _standard_normal(weight: Tensor, bias: Tensor | None) -> None:
+    nn.init.normal_(weight)
+    if bias is not None:
+        nn.init.zeros_(bias)
+
+
+def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
+    """Divide the feature vector of each pixel by its root mean square (Karras et al. 2018, 4.2).
+
+    ``[N, C, ...]`` to the same shape and type; computed in fp32.
+    """
+    wide = x.float()
+    return (wide * (wide.square().mean(1, keepdim=True) + eps).rsqrt()).to(x.dtype)
+
+
+class MinibatchStdDev(nn.Module):
+    """One more channel: how much the samples of a group differ (Karras et al. 2018, section 3).
+
+    The standard deviation over the group, of each feature at each place, is averaged to one number.
+    Sample i of a batch of N is in a group with i + N/group, i + 2 N/group, ...: ranks that hold
+    every W-th sample (`Distribution.share`) then form the same groups as one device does.
+
+    Args:
+        group: samples that are compared; the batch is a multiple of it.
+    """
+
+    def __init__(self, group: int):
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor, eps: float = 1e-8) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, C + 1, H, W]``; computed in fp32.
+
+        `eps` under the root keeps the second derivative finite where a group's samples agree, as
+        in an empty corner; the channel of identical images is therefore sqrt(eps), not 0.
+
+        Raises:
+            PathoganError: N is not a multiple of the group.
+        """
+        count, _, height, width = x.shape
+        if count % self.group:
+            raise PathoganError(
+                f"a batch of {count} is no multiple of a group of {self.group}",
+                where="stddev_group",
+                remedy="change one of them",
+            )
+        groups = x.float().unflatten(0, (self.group, -1))
+        deviation = (groups.var(0, correction=0) + eps).sqrt().mean((1, 2, 3))
+        channel = deviation.repeat(self.group)[:, None, None, None].expand(-1, 1, height, width)
+        return torch.cat([x, channel.to(x.dtype)], 1)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Each pixel becomes 2x2: ``[N, C, H, W]`` to ``[N, C, 2 H, 2 W]``."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def downsample(x: Tensor, factor: int = 2) -> Tensor:
+    """Means of squares: ``[N, C, H, W]`` to ``[N, C, H / factor, W / factor]``."""
+    return F.avg_pool2d(x, factor)
+
+
+def fade(old: Tensor, new: Tensor, alpha: Tensor | float) -> Tensor:
+    """``(1 - alpha) old + alpha new`` in fp32, exact at 0 and 1 (Karras et al. 2018, figure 2)."""
+    return torch.lerp(old.float(), new.float(), alpha)

@@ -37,6 +37,22 @@ def to_unit_range(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1.0
 
 
+def shifted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Each image moved by its own whole pixels; what comes in at an edge is black (-1).
+
+    Args:
+        images: float ``[N, C, H, W]`` in [-1, 1].
+        rows, columns: int64 ``[N]``; positive moves down and to the right.
+    """
+    count, _, height, width = images.shape
+    y = torch.arange(height, device=images.device) - rows[:, None]
+    x = torch.arange(width, device=images.device) - columns[:, None]
+    inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+    sample = torch.arange(count, device=images.device)[:, None, None]
+    moved = images[sample, :, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]]
+    return torch.where(inside[:, None], moved.permute(0, 3, 1, 2), -1.0)
+
+
 def to_uint8(images: Tensor) -> Tensor:
     """Float [-1, 1] to uint8 0..255; values outside are clipped.
 

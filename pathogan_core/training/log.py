@@ -70,6 +70,10 @@ class TickLog:
         self._sums, self._counts = {}, {}
         return line
 
+    def history(self, key: str) -> list[float]:
+        """Every value of `key` that was written, oldest first."""
+        return [line[key] for line in read_log(self.path) if key in line]
+
     def state(self) -> dict[str, Any]:
         """The open tick, JSON-able; over ranks its sums are their mean, as in the log."""
         means = self.distribution.mean(self._sums.values()) if self._sums else []

@@ -2,7 +2,7 @@
 
     for each step:  for each phase, as often as it is due:  freeze others - loss - backward -
                     average gradients - optimiser - after
-                    moving averages - tick - checkpoint
+                    restarts - moving averages - validation - tick - checkpoint
 
 A step is one round of all phases. For WGAN it is one generator update with its critic updates.
 """
@@ -28,6 +28,7 @@ from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.log import TickLog
 from pathogan_core.training.phases import Phase, Program, Turn
 from pathogan_core.training.randomness import generator_for
+from pathogan_core.training.selection import VALIDATION, Selection
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -76,6 +77,8 @@ def train(
 ) -> Clock:
     """Train `program` until `steps` rounds are done, resuming from `folder` if it was begun there.
 
+    A program with a `selection` may end earlier: the clock that comes back says at which step.
+
     On one machine with an equal number of threads, a run that was killed at any moment and
     called again ends with bit-identical weights.
 
@@ -99,22 +102,31 @@ def train(
     started, saved = time.monotonic() - clock.seconds, time.monotonic()
     hidden = not (options.progress and distribution.is_first)
     bar = tqdm(total=steps, initial=clock.step, unit="step", leave=False, disable=hidden)
+    selection = program.selection
+    finished = clock.step >= steps or _is_exhausted(selection, log, distribution)
     with _stop_signals() as stop, bar:
-        while clock.step < steps:
+        while not finished:
             _round(program, clock, log, seed, options, distribution)
             clock.seconds = time.monotonic() - started
             bar.update()
-            ends_tick = clock.step % options.tick_steps == 0 or clock.step == steps
+            last = clock.step == steps
+            due = selection if selection and (last or selection.is_due(clock.step)) else None
+            if due:
+                log.add(VALIDATION, due.validate(program.modules[due.of]))
+            ends_tick = last or due is not None or clock.step % options.tick_steps == 0
             if ends_tick:
                 _tick(clock, log, options, distribution)
+            if due:
+                _keep_if_best(due, program, log, distribution)
+            finished = last or _is_exhausted(due, log, distribution)
             # Ranks meet signals and clocks at different steps; they agree on them at ticks only.
             agreeing = ends_tick or distribution.world == 1
             stopping = agreeing and distribution.any(stop.is_set())
             waited = time.monotonic() - saved >= options.checkpoint_seconds
-            if stopping or clock.step == steps or (agreeing and distribution.any(waited)):
+            if stopping or finished or (agreeing and distribution.any(waited)):
                 _save(program, folder, clock, log, distribution)
                 saved = time.monotonic()
-            if stopping and clock.step < steps:
+            if stopping and not finished:
                 raise Interrupted(
                     f"stopped at step {clock.step} of {steps}, its state is saved",
                     where=folder,
@@ -131,7 +143,7 @@ def _round(
     options: LoopOptions,
     distribution: Distribution,
 ) -> None:
-    """One step: every phase as often as it is due, then the moving averages."""
+    """One step: every phase as often as it is due, restarts, then the moving averages."""
     images_before = clock.images
     for phase in program.phases:
         for name, module in program.modules.items():
@@ -139,16 +151,22 @@ def _round(
         for repetition in range(phase.times(clock.step)):
             keys = (phase.name, clock.step, repetition)
             generator = generator_for(seed, *keys, device=options.device)
-            turn = Turn(clock.step, repetition, clock.images, generator, distribution)
+            turn = Turn(clock.step, repetition, images_before, generator, distribution)
             log.add(phase.name, _update(phase, program, turn, options.device))
-            clock.images += phase.images
+            clock.images += phase.consumes(images_before)
     clock.step += 1
+    for phase in program.phases:
+        if phase.restarts and phase.restarts(images_before, clock.images):
+            phase.optimizer.state.clear()
     for name, average in program.averages.items():
         average.update(program.modules[name], clock.images - images_before)
 
 
 def _update(phase: Phase, program: Program, turn: Turn, device: torch.device) -> dict[str, Any]:
     """Loss, gradients, optimiser: the only place where weights change."""
+    if phase.learning_rate:
+        for group in phase.optimizer.param_groups:
+            group["lr"] = phase.learning_rate(turn.step)
     phase.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=program.bf16):
         loss, scalars = phase.loss(turn)
@@ -158,6 +176,23 @@ def _update(phase: Phase, program: Program, turn: Turn, device: torch.device) ->
     if phase.after:
         phase.after()
     return {"loss": loss, **scalars}
+
+
+def _keep_if_best(
+    selection: Selection, program: Program, log: TickLog, distribution: Distribution
+) -> None:
+    """Copy the weights if the log's last validation is its best."""
+    losses = log.history(selection.key) if distribution.is_first else []
+    if distribution.any(selection.improved(losses)):
+        selection.keep(program.modules[selection.of])
+
+
+def _is_exhausted(selection: Selection | None, log: TickLog, distribution: Distribution) -> bool:
+    """Whether the log says that patience is at its end: also of a run that is called again."""
+    if selection is None:
+        return False
+    losses = log.history(selection.key) if distribution.is_first else []
+    return distribution.any(selection.exhausted(losses))
 
 
 def _tick(clock: Clock, log: TickLog, options: LoopOptions, distribution: Distribution) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.ema import MovingAverage
+from pathogan_core.training.selection import Selection
 
 Loss = tuple[Tensor, Mapping[str, Tensor]]
 
@@ -20,6 +21,9 @@ class Turn:
 
     Draws name the size of the *whole* batch and return this rank's share of it, so that a step
     function reads the same on one device and on eight, and means the same.
+
+    `images` counts the real images consumed before this *round*: whatever is a function of it
+    (level, alpha and batch size of a growing GAN) is the same for all phases of a round.
     """
 
     step: int
@@ -61,8 +65,13 @@ class Phase:
         times: how often the phase runs in a given step. A constant ratio (SimGAN's two refiner
             updates), a warm-up (WGAN's critic) and a lazy regulariser (``int(step % 16 == 0)``)
             are all this one function.
-        images: real images that one execution consumes, over all ranks; the run's clock.
+        images: real images that one execution consumes, over all ranks; the run's clock. A
+            function of `Turn.images` where the batch size changes during a run.
         after: runs after the optimiser's step (WGAN clips its weights there).
+        restarts: ``(images before, images after)`` a round: whether the optimiser forgets its
+            moments after it (a growing GAN begins a new phase).
+        learning_rate: the optimiser's rate in a given step, from 0; None leaves it as it was built.
+            A function of the step needs no state, so a resumed run decays where it would have.
     """
 
     name: str
@@ -70,13 +79,21 @@ class Phase:
     optimizer: torch.optim.Optimizer
     loss: Callable[[Turn], Loss]
     times: Callable[[int], int] = lambda step: 1
-    images: int = 0
+    images: int | Callable[[int], int] = 0
     after: Callable[[], None] | None = None
+    restarts: Callable[[int, int], bool] | None = None
+    learning_rate: Callable[[int], float] | None = None
+
+    def consumes(self, images: int) -> int:
+        """Real images that one execution consumes in a round that begins after `images`."""
+        return self.images(images) if callable(self.images) else self.images
 
 
 @dataclass
 class Program:
     """A method, ready to be trained: named modules, phases in order, averages by module name.
+
+    With a `selection` the loop validates between steps, keeps the best weights, and may stop early.
 
     `bf16` runs loss functions under autocast to bfloat16 (no gradient scaler is needed). It is the
     method's to say, not the loop's: results differ in rounding.
@@ -86,6 +103,7 @@ class Program:
     phases: list[Phase]
     averages: dict[str, MovingAverage] = field(default_factory=dict)
     bf16: bool = False
+    selection: Selection | None = None
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -95,8 +113,11 @@ class Program:
     def checkpointed(self) -> dict[str, nn.Module]:
         """Every module whose tensors are part of the run's state."""
         averages = {f"{name}_average": ema.module for name, ema in self.averages.items()}
-        return {**self.modules, **averages}
+        selected = {f"{self.selection.of}_best": self.selection.module} if self.selection else {}
+        return {**self.modules, **averages, **selected}
 
     def best(self, name: str) -> nn.Module:
-        """What to sample from: the average of `name` if one is kept, else the module itself."""
+        """What to use: the validated best or the average of `name` if kept, else the module."""
+        if self.selection and self.selection.of == name:
+            return self.selection.module
         return self.averages[name].module if name in self.averages else self.modules[name]
