@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "cohorts": set(),
     "training": set(),
     "gans": {"training"},
+    "cad": {"training"},
     "evaluation": set(),
     "experiments": {"cohorts", "training", "gans", "evaluation"},
     "figures": {"evaluation"},

@@ -1,0 +1,294 @@
+"""How well a classifier tells tumour from non-tumour, and whether one does so better than another.
+
+Accuracy, sensitivity and specificity are those of thesis section 4.3.3; the area under the ROC
+curve, intervals and comparisons are this project's addition. Slices of one patient are alike, so
+intervals come from a bootstrap over *patients*. An interval for each arm alone tests nothing: arms
+are compared by the paired difference, on the same patients and seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.metric import Metric, percentile_interval
+from pathogan_core.evaluation.turing import clopper_pearson, holm
+
+THRESHOLD = 0.5
+"""A probability from here on is called tumour. Thesis silent; the usual one."""
+
+RESAMPLES = 2000
+AT_ONCE = 250  # resamples: bounds memory to a few 10 MB for a few thousand images
+MEASURES = ("accuracy", "sensitivity", "specificity", "auc")
+INTERVAL_METHOD = "bootstrap over patients, 95%"
+
+Values = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The images that classifiers are tested on.
+
+    Args:
+        labels: ``[N]``, 1 tumour and 0 non-tumour; both occur.
+        patients: ``[N]``, whose image each is; at least two patients.
+
+    Raises:
+        PathoganError: unequal lengths, a class without images, a single patient.
+    """
+
+    labels: NDArray
+    patients: NDArray
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.patients.shape or self.labels.ndim != 1:
+            problem = f"{self.labels.size} labels and {self.patients.size} patients"
+            raise _bad(problem, "give one of each for each image")
+        if set(np.unique(self.labels)) != {0, 1}:
+            raise _bad("labels are not of both classes, 0 and 1", "test on images of both classes")
+        if len(np.unique(self.patients)) < 2:
+            raise _bad("all images are of one patient", "test on two patients or more")
+
+    @property
+    def tumour(self) -> NDArray[np.bool_]:
+        """Which images show tumour ``[N]``."""
+        return self.labels == 1
+
+    def counts(self) -> dict[str, int]:
+        """How many images each measure rests on."""
+        n, positive = len(self.labels), int(self.tumour.sum())
+        return {"accuracy": n, "sensitivity": positive, "specificity": n - positive, "auc": n}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One arm minus the baseline, in one measure.
+
+    Attributes:
+        value: mean over seeds.
+        interval: 95%, from resampling patients and, where there are several, seeds.
+        p_value: two-sided, of the same resamples; at least 2 / (resamples + 1).
+        p_adjusted: after Holm, over the arms that were compared in this measure.
+        seeds, patients: what it rests on. One seed says nothing about training again.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    p_value: float
+    p_adjusted: float
+    seeds: int
+    patients: int
+
+
+def measure(
+    held_out: HeldOut, scores: NDArray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Metric]:
+    """Accuracy, sensitivity, specificity and AUC of one trained classifier.
+
+    Args:
+        scores: probabilities of tumour ``[N]``.
+        resamples, seed: of the bootstrap over patients.
+
+    Raises:
+        PathoganError: scores of another length, or not probabilities.
+    """
+    runs = _checked(held_out, scores[None], "scores")
+    _, patients = np.unique(held_out.patients, return_inverse=True)
+    draws = _multiplicities(patients.max() + 1, resamples, np.random.default_rng(seed))
+    values = _values(held_out.tumour, patients, runs, np.ones((1, patients.max() + 1)))
+    resampled = _values(held_out.tumour, patients, runs, draws)
+    return {
+        name: Metric(
+            value=float(values[name][0, 0]),
+            n=n,
+            interval=percentile_interval(_defined(resampled[name][:, 0])),
+            interval_method=INTERVAL_METHOD,
+        )
+        for name, n in held_out.counts().items()
+    }
+
+
+def measure_exactly(held_out: HeldOut, scores: NDArray) -> dict[str, Metric]:
+    """The same values with exact binomial intervals, which take every image for independent.
+
+    Too narrow where a patient has several images; for setting beside published numbers that come
+    without patients. The AUC has no interval.
+    """
+    runs = _checked(held_out, scores[None], "scores")
+    right = (runs[0] >= THRESHOLD) == held_out.tumour
+    chosen = {
+        "accuracy": right,
+        "sensitivity": right[held_out.tumour],
+        "specificity": right[~held_out.tumour],
+    }
+    exact = {
+        name: Metric(
+            value=float(hits.mean()),
+            n=len(hits),
+            interval=clopper_pearson(int(hits.sum()), len(hits)),
+            interval_method="Clopper-Pearson 95%, images as if independent",
+        )
+        for name, hits in chosen.items()
+    }
+    area = _auc(held_out.tumour, runs[0], np.ones((1, len(held_out.labels))))[0]
+    return {**exact, "auc": Metric(float(area), len(held_out.labels))}
+
+
+def compare(
+    held_out: HeldOut,
+    baseline: NDArray,
+    arms: Mapping[str, NDArray],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, dict[str, Difference]]:
+    """Paired differences of arms to a baseline, by arm and measure.
+
+    Patients and seeds are resampled apart from each other, and alike for both arms: image i is the
+    same image, run s of an arm began from the same weights as run s of the baseline. With few
+    seeds the interval is a rough one: in simulations it held the truth in 19 of 20 cases where
+    patients varied most, in about 9 of 10 with three runs that varied strongly.
+
+    Args:
+        baseline: probabilities ``[seeds, N]`` of the baseline's runs.
+        arms: by name, probabilities ``[seeds, N]`` of the runs with the same seeds.
+
+    Raises:
+        PathoganError: unequal shapes, or not probabilities.
+    """
+    base = _checked(held_out, baseline, "baseline")
+    runs = {name: _checked(held_out, scores, f"arm {name}") for name, scores in arms.items()}
+    for name, scores in runs.items():
+        if len(scores) != len(base):
+            problem = f"has {len(scores)} runs, the baseline {len(base)}"
+            raise _bad(problem, "give the runs of the same seeds", f"arm {name}")
+    _, patients = np.unique(held_out.patients, return_inverse=True)
+    count = int(patients.max()) + 1
+    rng = np.random.default_rng(seed)
+    draws = np.vstack([np.ones(count), _multiplicities(count, resamples, rng)])
+    seeds = np.vstack([np.ones(len(base)), _multiplicities(len(base), resamples, rng)])
+    seeds /= seeds.sum(axis=1, keepdims=True)
+
+    def means(runs: NDArray[np.float64]) -> Values:
+        """The observed value, then the resampled ones, each the mean over (resampled) seeds."""
+        by_seed = _values(held_out.tumour, patients, runs, draws)
+        return {name: (values * seeds).sum(axis=1) for name, values in by_seed.items()}
+
+    reference = means(base)
+    found: dict[str, dict[str, Difference]] = {}
+    for arm, scores in runs.items():
+        values = means(scores)
+        found[arm] = {
+            name: _difference(values[name] - reference[name], len(base), count) for name in MEASURES
+        }
+    return _adjusted(found)
+
+
+def _difference(values: NDArray[np.float64], seeds: int, patients: int) -> Difference:
+    observed, resampled = float(values[0]), _defined(values[1:])
+    below, above = (resampled <= 0).sum(), (resampled >= 0).sum()
+    p_value = min(1.0, 2 * (min(below, above) + 1) / (len(resampled) + 1))
+    interval = percentile_interval(resampled)
+    return Difference(observed, interval, float(p_value), float(p_value), seeds, patients)
+
+
+def _adjusted(found: dict[str, dict[str, Difference]]) -> dict[str, dict[str, Difference]]:
+    """Holm's correction over arms, for each measure apart."""
+    for name in MEASURES:
+        p_values = holm([differences[name].p_value for differences in found.values()])
+        for differences, p_adjusted in zip(found.values(), p_values, strict=True):
+            differences[name] = replace(differences[name], p_adjusted=p_adjusted)
+    return found
+
+
+def _multiplicities(units: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How often each unit is drawn, ``[resamples, units]``, in units - 1 draws with replacement.
+
+    As many draws as units would make the variance of a mean too small by (units - 1) / units:
+    a third, with three seeds.
+    """
+    return rng.multinomial(max(units - 1, 1), [1 / units] * units, resamples).astype(float)
+
+
+def _values(
+    tumour: NDArray[np.bool_],
+    patients: NDArray[np.intp],
+    runs: NDArray[np.float64],
+    draws: NDArray[np.float64],
+) -> Values:
+    """Every measure of every run under every draw of patients, ``[draws, runs]``.
+
+    Args:
+        patients: index of each image's patient ``[N]``.
+        runs: probabilities ``[runs, N]``.
+        draws: how often each patient counts ``[draws, patients]``.
+
+    A measure whose class is missing from a draw is NaN.
+    """
+    right = (runs >= THRESHOLD) == tumour
+    owner = np.eye(draws.shape[1])[patients]
+
+    def share(among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        hits, shown = draws @ ((right & among) @ owner).T, draws @ (among @ owner)
+        with np.errstate(invalid="ignore"):
+            return hits / shown[:, None]
+
+    areas = [
+        np.concatenate([_auc(tumour, run, part[:, patients]) for part in _parts(draws)])
+        for run in runs
+    ]
+    return {
+        "accuracy": share(np.ones_like(tumour)),
+        "sensitivity": share(tumour),
+        "specificity": share(~tumour),
+        "auc": np.stack(areas, axis=1),
+    }
+
+
+def _auc(
+    tumour: NDArray[np.bool_], scores: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Area under the ROC curve ``[W]`` with image weights ``[W, N]``; ties count a half.
+
+    That is the chance that a tumour image scores higher than a non-tumour image.
+    """
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    ties = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    positive, negative = (
+        np.add.reduceat((weights * which)[:, order], ties, axis=1) for which in (tumour, ~tumour)
+    )
+    lower = negative.cumsum(axis=1) - negative
+    won = (positive * (lower + negative / 2)).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return won / (positive.sum(axis=1) * negative.sum(axis=1))
+
+
+def _parts(draws: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    return np.array_split(draws, max(1, len(draws) // AT_ONCE))
+
+
+def _defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without resamples that hold no image of a class."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        raise _bad("no resample of patients holds both classes", "test on more patients")
+    return defined
+
+
+def _checked(held_out: HeldOut, runs: NDArray, where: str) -> NDArray[np.float64]:
+    runs = np.asarray(runs, dtype=np.float64)
+    if runs.ndim != 2 or runs.shape[1] != len(held_out.labels) or not len(runs):
+        problem = f"{'x'.join(map(str, runs.shape))} scores for {len(held_out.labels)} images"
+        raise _bad(problem, "give one score for each run and image", where)
+    if not ((runs >= 0) & (runs <= 1)).all():
+        raise _bad("a score is not between 0 and 1", "give probabilities of tumour", where)
+    return runs
+
+
+def _bad(problem: str, remedy: str, where: str = "test images") -> PathoganError:
+    return PathoganError(problem, where=where, remedy=remedy)
