@@ -218,7 +218,7 @@ def _drawn(generator: Generator, latent: int, count: int, seed: int) -> Iterator
     import numpy as np
     import torch
 
-    from pathogan_core.gans.dcgan import draw
+    from pathogan_core.gans.sampling import draw
     from pathogan_core.training.batches import to_uint8
     from pathogan_core.training.randomness import derive_seed
 

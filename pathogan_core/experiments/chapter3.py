@@ -27,7 +27,7 @@ from pathogan_core.experiments.store import (
     RunStore,
 )
 from pathogan_core.files import sha256_of_file
-from pathogan_core.gans import dcgan
+from pathogan_core.gans import dcgan, sampling
 from pathogan_core.places import data_root, project_root, runs_root
 from pathogan_core.training.batches import DeviceImages, to_uint8
 from pathogan_core.training.checkpoint import save_tensors
@@ -244,7 +244,7 @@ def generated(run: Run, count: int, seed: int = 0) -> np.ndarray:
     """`count` generated images, uint8 ``[count, S, S]``."""
     generator = load_generator(run)
     latent = run.record.config["latent"]
-    return to_uint8(dcgan.sample(generator, count, latent, seed))[:, 0].numpy()
+    return to_uint8(sampling.sample(generator, count, latent, seed))[:, 0].numpy()
 
 
 def interpolated(run: Run, pairs: int, count: int, seed: int = 0) -> np.ndarray:
@@ -259,7 +259,7 @@ def interpolated(run: Run, pairs: int, count: int, seed: int = 0) -> np.ndarray:
     first, last = stream.standard_normal((2, pairs, 1, latent), np.float32)
     angle = np.linspace(0, np.pi / 2, count, dtype=np.float32)[:, None]
     latents = (np.cos(angle) * first + np.sin(angle) * last).reshape(-1, latent)
-    return to_uint8(dcgan.draw(generator, torch.from_numpy(latents)))[:, 0].numpy()
+    return to_uint8(sampling.draw(generator, torch.from_numpy(latents)))[:, 0].numpy()
 
 
 def setup_label(setup: str) -> str:

@@ -14,18 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.gans.layers import BatchNorm2d
+from pathogan_core.gans.objectives import critic_loss, fooling_loss, game_loss, narrowing_loss
 from pathogan_core.training.batches import DeviceImages
 from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.ema import MovingAverage
 from pathogan_core.training.phases import Loss, Phase, Program, Turn
-from pathogan_core.training.randomness import derive_seed, generator_for
+from pathogan_core.training.randomness import generator_for
 
 REVISION = 2  # raise when a change here alters the result of an unchanged configuration
 
@@ -189,32 +188,6 @@ def _optimizer(config: DCGANConfig, module: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(module.parameters(), config.learning_rate, betas=(config.beta1, 0.999))
 
 
-def game_loss(real: Tensor, fake: Tensor) -> Loss:
-    """Cross-entropy of the logits of real and of generated images (Goodfellow et al. 2014)."""
-    loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-    return loss, {"real": real.sigmoid().mean(), "fake": fake.sigmoid().mean()}
-
-
-def fooling_loss(fake: Tensor) -> Loss:
-    """The non-saturating generator loss: maximise log D(G(z)) (Goodfellow et al. 2014)."""
-    return F.softplus(-fake).mean(), {}
-
-
-def critic_loss(real: Tensor, fake: Tensor) -> Loss:
-    """The critic widens the gap E f(real) - E f(G(z)) (Arjovsky et al. 2017).
-
-    Under the weight clip the best gap is at most K times the Wasserstein distance, with a K that
-    nobody knows (the largest slope that clipped weights allow); a critic that lags gives less.
-    """
-    gap = real.mean() - fake.mean()
-    return -gap, {"gap": gap}
-
-
-def narrowing_loss(fake: Tensor) -> Loss:
-    """The generator narrows the gap by raising E f(G(z)) (Arjovsky et al. 2017)."""
-    return -fake.mean(), {}
-
-
 OBJECTIVES = {"dcgan": (game_loss, fooling_loss), "wgan": (critic_loss, narrowing_loss)}
 
 
@@ -249,25 +222,3 @@ def clip_weights(critic: nn.Module, bound: float) -> None:
     """
     for parameter in critic.parameters():
         parameter.clamp_(-bound, bound)
-
-
-def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int = 256) -> Tensor:
-    """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped."""
-    # NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
-    stream = np.random.default_rng(derive_seed(seed, "sample"))
-    latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
-    return draw(generator, latents, batch)
-
-
-@torch.no_grad()
-def draw(generator: nn.Module, latents: Tensor, batch: int = 256) -> Tensor:
-    """Images of given latents ``[N, latent]``: float ``[N, 1, S, S]`` on the CPU, not clipped.
-
-    Batch normalisation uses its running statistics: an image depends on its own latent only.
-    """
-    was_training = generator.training
-    device = next(generator.parameters()).device
-    generator.eval()
-    images = torch.cat([generator(part.to(device)).float().cpu() for part in latents.split(batch)])
-    generator.train(was_training)
-    return images

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.gans import dcgan
+from pathogan_core.gans import objectives, sampling
 from pathogan_core.gans.growth import Growth, Stage
 from pathogan_core.gans.penalties import gradient_penalty
 from pathogan_core.gans.pggan_networks import Discriminator, Generator, at_stage, initialise
@@ -225,7 +225,7 @@ def losses(
 
     def g_loss(turn: Turn) -> Loss:
         stage = growth.at(turn.images)
-        return dcgan.narrowing_loss(discriminator(generate(turn), stage.level, stage.alpha))
+        return objectives.narrowing_loss(discriminator(generate(turn), stage.level, stage.alpha))
 
     return d_loss, g_loss
 
@@ -255,7 +255,7 @@ def critic_loss(
         mix: uniform ``[N]``; see `gradient_penalty`.
     """
     real_values = critic(real)
-    loss, scalars = dcgan.critic_loss(real_values, critic(fake))
+    loss, scalars = objectives.critic_loss(real_values, critic(fake))
     penalty = gradient_penalty(critic, real, fake, mix).mean()
     loss = loss + penalty_weight * penalty + drift * real_values.square().mean()
     return loss, {**scalars, "penalty": penalty}
@@ -281,21 +281,21 @@ def sample(
     batch: int = 32,
     stage: Stage | None = None,
 ) -> Tensor:
-    """`count` images, float ``[count, 1, R, R]`` on the CPU, not yet clipped; see `dcgan.sample`.
+    """`count` images, float ``[count, 1, R, R]`` on the CPU, not yet clipped, as `sampling.sample`.
 
     Args:
         generator: a program's ``best("generator")``: the average, where one is kept.
         stage: where a run that ended early stands, ``config.growth.at(images seen)``, or an earlier
             one; without it the full network.
     """
-    return dcgan.sample(_staged(generator, stage), count, latent, seed, batch)
+    return sampling.sample(_staged(generator, stage), count, latent, seed, batch)
 
 
 def draw(
     generator: Generator, latents: Tensor, batch: int = 32, stage: Stage | None = None
 ) -> Tensor:
     """Images of given latents ``[N, latent]``: float ``[N, 1, R, R]`` on the CPU, not clipped."""
-    return dcgan.draw(_staged(generator, stage), latents, batch)
+    return sampling.draw(_staged(generator, stage), latents, batch)
 
 
 def _staged(generator: Generator, stage: Stage | None) -> nn.Module:

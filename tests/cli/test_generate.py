@@ -30,7 +30,7 @@ from pathogan_core.experiments.store import (
     RunSpec,
     RunStore,
 )
-from pathogan_core.gans import dcgan
+from pathogan_core.gans import sampling
 from pathogan_core.gans.dcgan import DCGANConfig, Generator
 from pathogan_core.training.checkpoint import load_tensors, save_tensors
 from pathogan_core.training.randomness import generator_for
@@ -120,9 +120,11 @@ def test_the_images_are_those_of_the_library(draw, run):
 
 
 def test_image_i_does_not_depend_on_how_many_are_drawn(draw, run, monkeypatch):
-    exactly = dcgan.draw
+    exactly = sampling.draw
     # Some devices round otherwise in batches of another size; here that is exaggerated.
-    monkeypatch.setattr(dcgan, "draw", lambda g, latents: exactly(g, latents) + len(latents) / 999)
+    monkeypatch.setattr(
+        sampling, "draw", lambda g, latents: exactly(g, latents) + len(latents) / 999
+    )
     for count in (3, 150):
         assert draw(run.record.run, "--out", f"of-{count}", "-n", count)[0] == 0
     few, many = content(Path("of-3")), content(Path("of-150"))

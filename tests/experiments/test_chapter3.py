@@ -137,9 +137,9 @@ def test_generated_images_depend_on_run_and_seed_only(runs):
 def test_interpolation_goes_around_the_origin_at_an_even_pace(runs, monkeypatch):
     run = chapter3.train_model(TINY, "dcgan", ToySlices())
     met = []
-    draw = chapter3.dcgan.draw
+    draw = chapter3.sampling.draw
     monkeypatch.setattr(
-        chapter3.dcgan, "draw", lambda g, latents: met.append(latents) or draw(g, latents)
+        chapter3.sampling, "draw", lambda g, latents: met.append(latents) or draw(g, latents)
     )
     assert chapter3.interpolated(run, pairs=2, count=9).shape == (18, 64, 64)
     ways = met[0].reshape(2, 9, -1)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.gans import dcgan
+from pathogan_core.gans import dcgan, sampling
 from pathogan_core.training.batches import DeviceImages, to_uint8, to_unit_range
 from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.loop import train
@@ -106,7 +106,7 @@ def test_phases_move_only_what_they_train(tmp_path, objective):
 def test_a_sample_depends_on_its_own_latent_only():
     generator = dcgan.Generator(small("dcgan"))
     dcgan.initialise(generator, 0)
-    many, few = (dcgan.sample(generator, n, 6, seed=1, batch=3) for n in (10, 4))
+    many, few = (sampling.sample(generator, n, 6, seed=1, batch=3) for n in (10, 4))
     torch.testing.assert_close(many[:4], few, atol=1e-6, rtol=1e-5)
     assert generator.training
 

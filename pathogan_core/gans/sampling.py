@@ -1,0 +1,31 @@
+"""Images from a generator, a batch at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pathogan_core.training.randomness import derive_seed
+
+
+def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int = 256) -> Tensor:
+    """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped."""
+    # NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
+    stream = np.random.default_rng(derive_seed(seed, "sample"))
+    latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
+    return draw(generator, latents, batch)
+
+
+@torch.no_grad()
+def draw(generator: nn.Module, latents: Tensor, batch: int = 256) -> Tensor:
+    """Images of given latents ``[N, latent]``: float ``[N, 1, S, S]`` on the CPU, not clipped.
+
+    Batch normalisation uses its running statistics: an image depends on its own latent only.
+    """
+    was_training = generator.training
+    device = next(generator.parameters()).device
+    generator.eval()
+    images = torch.cat([generator(part.to(device)).float().cpu() for part in latents.split(batch)])
+    generator.train(was_training)
+    return images
