@@ -72,11 +72,17 @@ def small_brains(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimulatedPatient(f"{index}", draw_grade(index, seed), volumes, tissues, {})
 
     whole = load_manifest("brats2016")
+    first = whole.preparation()
+    first = first.model_copy(
+        update={
+            "selection": first.selection.model_copy(update={"first_slice": 8, "last_slice": 13}),
+            "images": first.images.model_copy(update={"sizes": [16, 8]}),
+        }
+    )
     small = whole.model_copy(
         update={
             "volume": Volume(shape_zyx=SHAPE, spacing_mm=(1, 1, 1)),
-            "selection": whole.selection.model_copy(update={"first_slice": 8, "last_slice": 13}),
-            "preparation": whole.preparation.model_copy(update={"sizes": [16, 8]}),
+            "preparations": {"section3": first},
         }
     )
     monkeypatch.setattr(brain_simulation, "simulate_patient", simulate)

@@ -1,9 +1,9 @@
-"""`pathogan cohorts`: list, simulate, check and prepare."""
+"""`pathogan cohorts`: list, simulate, check, prepare, and count classes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from pathogan_core.errors import PathoganError
 
 if TYPE_CHECKING:
-    from pathogan_core.cohorts.manifest import Manifest
+    from pathogan_core.cohorts.manifest import Manifest, Preparation
     from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 
 app = typer.Typer(no_args_is_help=True)
@@ -23,6 +23,12 @@ Root = Annotated[Path, typer.Option(help="Folder of the cohort, as downloaded or
 Workers = Annotated[int, typer.Option(min=1, help="Processes that work side by side.")]
 Splits = Annotated[
     Path | None, typer.Option(help="CSV with the columns patient,split, instead of a drawn split.")
+]
+SetName = Annotated[
+    str | None,
+    typer.Option(
+        "--set", help="Which of the manifest's preparations, e.g. section4; the first if not given."
+    ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -48,18 +54,27 @@ def list_cohorts(as_json: JsonFlag = False) -> None:
 
 
 def _facts(manifest: Manifest) -> dict[str, str]:
-    chosen, expected = manifest.selection, manifest.expected
-    cases = ", ".join(f"{count} {grade}" for grade, count in expected.cases.items())
-    slices = f"slices {chosen.axis} = {chosen.first_slice}..{chosen.last_slice}"
+    cases = ", ".join(f"{count} {grade}" for grade, count in manifest.expected.cases.items())
     return {
         "cases": f"{cases} (thesis section {manifest.thesis_section})",
-        "use": f"{', '.join(chosen.grades)}, {slices}, {chosen.direction}: "
-        f"{expected.slices_per_sequence:,} images a sequence",
+        **{name: _use(chosen) for name, chosen in manifest.preparations.items()},
         "layouts": ", ".join(manifest.layouts),
         "licence": manifest.licence.name,
         "simulate": f"pathogan cohorts simulate {manifest.name} --out DIR",
         "source": manifest.provenance.citation,
     }
+
+
+def _use(chosen: Preparation) -> str:
+    from pathogan_core.cohorts.slices import PLANES
+
+    selection = chosen.selection
+    names = ", ".join([*selection.grades, *selection.sequences])
+    span = f"{selection.plane} slices {selection.first_slice}..{selection.last_slice}"
+    return (
+        f"{names}, {span} along {PLANES[selection.plane].numbering}: "
+        f"{chosen.expected.slices_per_sequence:,} a sequence"
+    )
 
 
 @app.command()
@@ -118,6 +133,7 @@ def check(
 def prepare(
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="Folder of the prepared slices.")],
+    set_name: SetName = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the cohort.")] = None,
     simulate: Annotated[
         int | None,
@@ -126,19 +142,27 @@ def prepare(
     seed: Annotated[int, typer.Option(help="Seed of the simulated cohort.")] = 0,
     sizes: Annotated[str | None, typer.Option(help="Image sizes, e.g. 128,64.")] = None,
     grades: Annotated[str | None, typer.Option(help="Grades, e.g. HGG,LGG or unknown.")] = None,
-    first_slice: Annotated[int | None, typer.Option(help="First sagittal slice (LPS x).")] = None,
-    last_slice: Annotated[int | None, typer.Option(help="Last sagittal slice, included.")] = None,
+    first_slice: Annotated[int | None, typer.Option(help="First slice of the set's plane.")] = None,
+    last_slice: Annotated[int | None, typer.Option(help="Last slice, included.")] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(help="Centre each slice in a square of so many pixels before shrinking it."),
+    ] = None,
     white_percentile: Annotated[
         float | None, typer.Option(help="Of the brain's intensities, mapped to 255.")
     ] = None,
     fractions: Annotated[
-        str | None, typer.Option(help="Shares of train,validation,test: 0.7,0.1,0.2.")
+        str | None,
+        typer.Option(
+            help="Shares of train,validation,test: 0.7,0.1,0.2; or one of the set's alternatives, "
+            "e.g. printed."
+        ),
     ] = None,
     split_seed: Annotated[int | None, typer.Option(help="Another seed, another split.")] = None,
     splits: Splits = None,
     workers: Workers = 1,
 ) -> None:
-    """Cut, normalise and shrink the slices of thesis section 3; options default to the manifest."""
+    """Cut, normalise and shrink slices; options default to the manifest's choices."""
     if (root is None) == (simulate is None):
         raise PathoganError(
             "needs exactly one of --root and --simulate",
@@ -149,14 +173,17 @@ def prepare(
         raise PathoganError(
             "has no effect with --simulate", where="--splits", remedy="use --fractions"
         )
-    parameters = _parameters(
-        _manifest(cohort),
+    manifest = _manifest(cohort)
+    named = fractions in manifest.preparation(set_name).split.alternatives
+    parameters = _changed(
+        manifest.parameters(set_name, fractions if named else None),
         grades=_listed("grades", grades, str),
         sizes=_listed("sizes", sizes, int),
         white_percentile=white_percentile,
-        split=_listed("fractions", fractions, float, 3),
+        split=None if named else _listed("fractions", fractions, float, 3),
         first_slice=first_slice,
         last_slice=last_slice,
+        frame=frame,
         split_seed=split_seed,
     )
     with _bar("preparing", "scan") as progress:
@@ -181,17 +208,52 @@ def prepare(
     )
 
 
+@app.command()
+def classes(
+    cohort: Cohort,
+    prepared: Annotated[Path, typer.Option(help="Folder of prepared slices.")],
+    set_name: SetName = None,
+    tumour_rule: Annotated[str, typer.Option(help="any, core or enhancing tissue.")] = "any",
+    tumour_voxels: Annotated[int, typer.Option(help="Voxels of it in a tumour slice.")] = 1,
+    every: Annotated[int, typer.Option(help="Use each n-th slice only.")] = 1,
+    brain_fraction: Annotated[float, typer.Option(help="Least share of brain, 0 to 1.")] = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Count tumour and non-tumour slices by a rule, beside the thesis' counts if it prints any."""
+    from pathogan_core.cohorts.prepared import PreparedSlices
+    from pathogan_core.cohorts.slice_classes import SliceClasses
+
+    printed = _manifest(cohort).preparation(set_name).expected.classes
+    rule = SliceClasses(tumour_rule, tumour_voxels, every, brain_fraction)
+    slices = PreparedSlices.open(prepared)
+    counts = rule.counts(slices.table)
+    thesis = {} if printed is None else printed.model_dump()
+    if as_json:
+        typer.echo(json.dumps({"source": slices.source, "counts": counts, "thesis": thesis}))
+        return
+    typer.echo(f"{prepared}: {slices.source} slices")
+    for split, row in counts.items():
+        beside = f"  (thesis: {_told(thesis[split])})" if split in thesis else ""
+        typer.echo(f"  {split:<11}{_told(row)}{beside}")
+
+
+def _told(row: Mapping[str, int]) -> str:
+    return (
+        f"{row['tumour']:,} tumour, {row['non_tumour']:,} non-tumour of {row['patients']} patients"
+    )
+
+
 def _manifest(cohort: str) -> Manifest:
     from pathogan_core.cohorts.manifest import load_manifest
 
     return load_manifest(cohort)
 
 
-def _parameters(manifest: Manifest, **given: Any) -> PreparationParameters:
+def _changed(parameters: PreparationParameters, **given: Any) -> PreparationParameters:
     from dataclasses import replace
 
     changes = {name: value for name, value in given.items() if value is not None}
-    return replace(manifest.parameters(), **changes)
+    return replace(parameters, **changes)
 
 
 def _listed(

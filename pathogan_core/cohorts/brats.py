@@ -15,60 +15,14 @@ from pathogan_core.cohorts.brats_layouts import (
     grade_of_folder,
     name_scan,
 )
-from pathogan_core.cohorts.brats_volumes import read_case
-from pathogan_core.cohorts.cases import (
-    UNKNOWN_GRADE,
-    LoadedCase,
-    Problem,
-    simulated_content_hash,
-)
+from pathogan_core.cohorts.brats_volumes import CHANNEL_ORDER, BratsCase
+from pathogan_core.cohorts.cases import UNKNOWN_GRADE, Problem
 from pathogan_core.errors import PathoganError
-from pathogan_core.files import read_json, sha256_of_file, sha256_of_value
+from pathogan_core.files import read_json
 
 SIMULATED, SIMULATING = "simulated.json", "simulating.json"
-# Channel names in the Medical Decathlon's dataset.json, and their order if that file is missing.
+# Channel names in the Medical Decathlon's dataset.json.
 _CHANNELS = {"flair": "flair", "t1w": "t1", "t1gd": "t1c", "t2w": "t2"}
-_CHANNEL_ORDER = tuple(_CHANNELS.values())
-
-
-@dataclass(frozen=True)
-class BratsCase:
-    """One scan on disk; see `cases.Case`.
-
-    Attributes:
-        files: `t1`, `t1c`, `t2`, `flair` (or `image`, 4D) and `segmentation` to their paths.
-        duplicates: further files that claim a role already taken.
-        channels: order of the sequences in a 4D file.
-        recipe: content of the cohort's `simulated.json`; None if real.
-    """
-
-    scan: str
-    patient: str
-    grade: str
-    layout: str
-    folder: Path
-    files: Mapping[str, Path]
-    duplicates: tuple[Path, ...] = ()
-    channels: tuple[str, ...] = _CHANNEL_ORDER
-    recipe: Mapping[str, Any] | None = None
-
-    def load(self) -> LoadedCase:
-        """Read the scan; the first of its problems, if any, is raised as a `PathoganError`."""
-        loaded, problems = read_case(self)
-        if loaded is None:
-            raise problems[0].as_error()
-        return loaded
-
-    def content_hash(self) -> str:
-        """Of the files' bytes (real) or of the recipe (simulated)."""
-        if self.recipe is not None:
-            return simulated_content_hash(self.recipe, self.scan)
-        try:
-            return sha256_of_value({k: sha256_of_file(p) for k, p in sorted(self.files.items())})
-        except OSError as error:
-            raise PathoganError(
-                f"cannot be read ({error.strerror})", where=error.filename, remedy="check the path"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -180,7 +134,7 @@ def _case(
         group.folder,
         group.files,
         tuple(group.duplicates),
-        _channel_order(group.folder) if group.layout == "decathlon" else _CHANNEL_ORDER,
+        _channel_order(group.folder) if group.layout == "decathlon" else CHANNEL_ORDER,
         recipe,
     )
 
@@ -206,7 +160,7 @@ def _channel_order(folder: Path) -> tuple[str, ...]:
     """What the Medical Decathlon's own description says about its channels."""
     path = folder / "dataset.json"
     if not path.is_file():
-        return _CHANNEL_ORDER
+        return CHANNEL_ORDER
     try:
         named = {int(k): _CHANNELS[str(v).lower()] for k, v in read_json(path)["modality"].items()}
     except (KeyError, ValueError, AttributeError, TypeError) as error:

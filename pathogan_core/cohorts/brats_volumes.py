@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pathogan_core.cohorts.brats_layouts import LAYOUTS, MULTICHANNEL, SEGMENTATION, Layout
-from pathogan_core.cohorts.cases import SEQUENCES, LoadedCase, Problem
+from pathogan_core.cohorts.cases import (
+    SEQUENCES,
+    LoadedCase,
+    Problem,
+    simulated_content_hash,
+)
 from pathogan_core.cohorts.image_files import Grid, channel, grid_of, non_finite, read_image, to_lps
 from pathogan_core.errors import PathoganError
+from pathogan_core.files import sha256_of_file, sha256_of_value
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from pathogan_core.cohorts.brats import BratsCase
+CHANNEL_ORDER = ("flair", "t1", "t1c", "t2")  # of the Medical Decathlon's 4D files
+
+
+@dataclass(frozen=True)
+class BratsCase:
+    """One scan on disk; see `cases.Case`.
+
+    Attributes:
+        files: `t1`, `t1c`, `t2`, `flair` (or `image`, 4D) and `segmentation` to their paths.
+        duplicates: further files that claim a role already taken.
+        channels: order of the sequences in a 4D file.
+        recipe: content of the cohort's `simulated.json`; None if real.
+    """
+
+    scan: str
+    patient: str
+    grade: str
+    layout: str
+    folder: Path
+    files: Mapping[str, Path]
+    duplicates: tuple[Path, ...] = ()
+    channels: tuple[str, ...] = CHANNEL_ORDER
+    recipe: Mapping[str, Any] | None = None
+
+    def load(self) -> LoadedCase:
+        """Read the scan; the first of its problems, if any, is raised as a `PathoganError`."""
+        loaded, problems = read_case(self)
+        if loaded is None:
+            raise problems[0].as_error()
+        return loaded
+
+    def content_hash(self) -> str:
+        """Of the files' bytes (real) or of the recipe (simulated)."""
+        if self.recipe is not None:
+            return simulated_content_hash(self.recipe, self.scan)
+        try:
+            return sha256_of_value({k: sha256_of_file(p) for k, p in sorted(self.files.items())})
+        except OSError as error:
+            raise PathoganError(
+                f"cannot be read ({error.strerror})", where=error.filename, remedy="check the path"
+            ) from error
 
 
 def read_case(case: BratsCase) -> tuple[LoadedCase | None, list[Problem]]:

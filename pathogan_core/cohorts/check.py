@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pathogan_core.cohorts.brats import BratsCase, discover, read_case
+from pathogan_core.cohorts.brats import discover
+from pathogan_core.cohorts.brats_volumes import BratsCase, read_case
 from pathogan_core.cohorts.cases import Problem
 from pathogan_core.cohorts.parallel import ordered_map
 from pathogan_core.cohorts.splits import assign_splits, resolve_splits

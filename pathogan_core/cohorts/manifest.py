@@ -7,48 +7,32 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from pathogan_core.cohorts.brats_layouts import LAYOUTS
 from pathogan_core.cohorts.cases import SEQUENCES
+from pathogan_core.cohorts.manifest_preparation import Count, Name, Part, Preparation, Text
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import sha256_of_file
 from pathogan_core.places import manifests_root
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Count = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
-
-class _Part(BaseModel):
-    """Unknown fields are refused: a misspelt one would otherwise be silently without effect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Licence(_Part):
+class Licence(Part):
     """Under which terms the images are given."""
 
     name: Text
     terms: Text
 
 
-class Access(_Part):
+class Access(Part):
     """How to get the images."""
 
     steps: Annotated[list[Text], Field(min_length=1)]
     notes: Text | None = None
 
 
-class Volume(_Part):
+class Volume(Part):
     """The grid that every volume has; z, y, x."""
 
     shape_zyx: tuple[Count, Count, Count]
@@ -57,72 +41,21 @@ class Volume(_Part):
     ]
 
 
-class Selection(_Part):
-    """Which cases and slices are used."""
-
-    grades: Annotated[list[Literal["HGG", "LGG", "unknown"]], Field(min_length=1)]
-    axis: Literal["x"]
-    direction: Literal["growing to the patient's left (LPS)"]
-    first_slice: Annotated[int, Field(ge=0)]
-    last_slice: Annotated[int, Field(ge=0)]
-    thesis_section: Text
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Selection:
-        if self.last_slice < self.first_slice:
-            raise ValueError(
-                f"last_slice {self.last_slice} is before first_slice {self.first_slice}"
-            )
-        return self
-
-
-class Preparation(_Part):
-    """How slices become images."""
-
-    sizes: Annotated[list[Count], Field(min_length=1)]
-    white_percentile: float
-
-
-class Fractions(_Part):
-    """Shares of the patients."""
-
-    train: Fraction
-    validation: Fraction
-    test: Fraction
-
-    @model_validator(mode="after")
-    def _whole(self) -> Fractions:
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the fractions sum to {total:g} instead of 1")
-        return self
-
-
-class Split(_Part):
-    """Who is held out."""
-
-    unit: Literal["patient"]
-    fractions: Fractions
-    seed: int
-    note: Text
-
-
-class Expected(_Part):
+class Expected(Part):
     """What the thesis counts."""
 
     cases: dict[Literal["HGG", "LGG"], Count]
-    slices_per_sequence: Count
     thesis_section: Text
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """Where the cohort is described."""
 
     citation: Text
     doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,9}/\S+$")]
 
 
-class Simulated(_Part):
+class Simulated(Part):
     """The simulated equivalent."""
 
     simulator: Literal["brain"]
@@ -130,20 +63,13 @@ class Simulated(_Part):
     description: Text
 
 
-_FIELD_OF = {
-    "grades": "selection.grades",
-    "first_slice": "selection.first_slice",
-    "last_slice": "selection.last_slice",
-    "sizes": "preparation.sizes",
-    "white_percentile": "preparation.white_percentile",
-    "split": "split.fractions",
-}
+class Manifest(Part):
+    """One cohort; the content of `data_manifests/<name>.yaml`.
 
+    Its preparations are named after the thesis' sections; the first is the default.
+    """
 
-class Manifest(_Part):
-    """One cohort; the content of `data_manifests/<name>.yaml`."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Name
     title: Text
     description: Text
     thesis_section: Text
@@ -152,9 +78,7 @@ class Manifest(_Part):
     layouts: Annotated[list[str], Field(min_length=1)]
     sequences: list[str]
     volume: Volume
-    selection: Selection
-    preparation: Preparation
-    split: Split
+    preparations: Annotated[dict[Name, Preparation], Field(min_length=1)]
     expected: Expected
     provenance: Provenance
     simulated: Simulated
@@ -170,36 +94,37 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Manifest:
-        try:
-            self.parameters()
-        except PathoganError as error:
-            parameter = str(error.where).removeprefix("parameter ")
-            raise ValueError(f"{_FIELD_OF[parameter]}: {error.problem}; {error.remedy}") from error
-        chosen = self.selection
-        if chosen.last_slice >= self.volume.shape_zyx[2]:
-            raise ValueError(f"selection: slice {chosen.last_slice} lies outside the volume")
-        cases = sum(n for grade, n in self.expected.cases.items() if grade in chosen.grades)
-        slices = cases * (chosen.last_slice - chosen.first_slice + 1)
-        if slices != self.expected.slices_per_sequence:
-            raise ValueError(
-                f"expected: slices_per_sequence is {self.expected.slices_per_sequence}, but the "
-                f"selection gives {slices}"
-            )
+        cases = {str(grade): count for grade, count in self.expected.cases.items()}
+        for name, chosen in self.preparations.items():
+            if wrong := chosen.contradiction(self.volume.shape_zyx, cases):
+                raise ValueError(f"preparations.{name}.{wrong}")
         return self
 
-    def parameters(self) -> PreparationParameters:
-        """The manifest's choices as `prepare` takes them."""
-        fractions = self.split.fractions
-        return PreparationParameters(
-            grades=tuple(self.selection.grades),
-            first_slice=self.selection.first_slice,
-            last_slice=self.selection.last_slice,
-            sizes=tuple(self.preparation.sizes),
-            white_percentile=self.preparation.white_percentile,
-            split=(fractions.train, fractions.validation, fractions.test),
-            split_seed=self.split.seed,
-            volume_shape=self.volume.shape_zyx,
-        )
+    def preparation(self, name: str | None = None) -> Preparation:
+        """One of the preparations; the first if no name is given.
+
+        Raises:
+            PathoganError: for an unknown name; it lists the valid ones.
+        """
+        name = name or next(iter(self.preparations))
+        if name not in self.preparations:
+            raise PathoganError(
+                f"has no preparation {name!r}",
+                where=f"cohort {self.name}",
+                remedy=f"choose one of {', '.join(self.preparations)}",
+            )
+        return self.preparations[name]
+
+    def parameters(
+        self, preparation: str | None = None, split: str | None = None
+    ) -> PreparationParameters:
+        """A preparation's choices as `prepare` takes them.
+
+        Args:
+            preparation: as for `preparation`.
+            split: name of an alternative to its fractions, for instance those that were printed.
+        """
+        return self.preparation(preparation).parameters(self.volume.shape_zyx, split)
 
 
 def manifest_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Turn a cohort into prepared slices (thesis section 3.2), streaming, atomic and resumable."""
+"""Turn a cohort into prepared slices (thesis 3.2 and 4.2), streaming, atomic and resumable."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def prepare(
         out: the folder to write; it may exist only empty, unfinished with the same parameters, or
             finished with the same parameters and content (then nothing is done).
         source: the cohort's name and provenance.
-        parameters: the thesis' by default.
+        parameters: those of thesis section 3 by default.
         splits: patient to split; drawn by `assign_splits` if None.
         workers: processes that read (or simulate) scans.
         progress: called with (finished, all) scans, first for what an earlier call had finished.
@@ -94,10 +94,10 @@ def prepare(
         if (out / INFO).is_file():
             return _reuse(out, selected, plan, progress)
         begin_or_resume(out, plan)
-        files = array_files(out, parameters.sizes)
+        files = array_files(out, parameters.sizes, parameters.sequences)
         try:
-            _write_scans(selected, out, parameters, workers, progress)
-            _finish(out, plan, source)
+            _write_scans(selected, out, files, parameters, workers, progress)
+            _finish(out, files, plan, source)
         except (PathoganError, OSError, KeyboardInterrupt):
             if not read_journal(out):
                 discard(out, list(files))
@@ -163,7 +163,8 @@ def _reuse(
 ) -> PreparedSlices:
     """The finished folder, if it was made of these very cases with these parameters."""
     prepared = PreparedSlices.open(out)
-    refuse_differences(out, prepared.info, {k: plan[k] for k in ("cohort", "source", "parameters")})
+    told = ("cohort", "source", "parameters")
+    refuse_differences(out, {k: prepared.info[k] for k in told}, {k: plan[k] for k in told})
     content = {case.scan: case.content_hash() for case in selected}
     if _fingerprint(plan, content) != prepared.fingerprint:
         raise PathoganError(
@@ -180,13 +181,13 @@ def _reuse(
 def _write_scans(
     selected: Sequence[Case],
     out: Path,
+    files: Mapping[Path, int],
     parameters: PreparationParameters,
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     count = parameters.slices_per_scan
     total = len(selected) * count
-    files = array_files(out, parameters.sizes)
     rows = {case.scan: i * count for i, case in enumerate(selected)}
     finished = read_journal(out)
     pending = [case for case in selected if not _still_valid(case, finished)]
@@ -214,7 +215,9 @@ def _still_valid(case: Case, finished: Mapping[str, dict[str, Any]]) -> bool:
     return entry is not None and entry["content"] == case.content_hash()
 
 
-def _finish(out: Path, plan: Mapping[str, Any], source: CohortSource) -> None:
+def _finish(
+    out: Path, files: Iterable[Path], plan: Mapping[str, Any], source: CohortSource
+) -> None:
     """Write the table, then `prepared.json`: from here on the folder counts as complete."""
     journal = read_journal(out)
     parameters = plan["parameters"]
@@ -231,7 +234,7 @@ def _finish(out: Path, plan: Mapping[str, Any], source: CohortSource) -> None:
             "source": source.source,
             "manifest_sha256": source.manifest_sha256,
             "fingerprint": _fingerprint(plan, {s: e["content"] for s, e in journal.items()}),
-            "content_sha256": content_sha256(out, parameters["sizes"], table),
+            "content_sha256": content_sha256(files, table),
             "patients": int(table["patient"].nunique()),
             "scans": len(plan["scans"]),
             "slices": len(table),

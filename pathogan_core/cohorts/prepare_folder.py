@@ -29,7 +29,7 @@ def prepare_folder(
         cohort: the manifest's name.
         root: folder in any layout that the reader knows.
         out: folder of the prepared slices.
-        parameters: the manifest's by default.
+        parameters: those of the manifest's first preparation by default.
         splits: CSV with the columns `patient` and `split` to use instead of a drawn split.
         workers: processes that read scans.
         progress: as for `prepare`.

@@ -5,26 +5,39 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pathogan_core.cohorts.cases import SEQUENCES
+from pathogan_core.cohorts.slices import PLANES, Plane
+from pathogan_core.cohorts.splits import SECTION4_SPLITS
 from pathogan_core.errors import PathoganError
 
 REVISION = 1  # raise when the same parameters would give other images: it enters the fingerprint
+# Recorded only where they differ from their defaults: those were the only values when the first
+# sets were prepared, whose fingerprints stay valid.
+_LATER = ("plane", "frame", "sequences")
 
 
 @dataclass(frozen=True)
 class PreparationParameters:
-    """Thesis section 3.2.2 as parameters; `data_manifests/brats2016.yaml` holds the same values.
+    """How volumes become images: thesis section 3.2.2 by default, `section4` for 4.2.2.
+
+    `data_manifests/brats2016.yaml` holds the same values.
 
     Attributes:
         grades: which cases are used; the thesis takes high-grade gliomas only.
-        first_slice, last_slice: sagittal slices, both included, 0-based along x of the LPS volume
-            (growing to the patient's left). The thesis says #80 to #149 of 240 without naming an
-            origin; in BRATS files index 0 is the patient's right.
-        sizes: image sizes in pixels.
+        first_slice, last_slice: both included, 0-based along the plane's axis of the LPS volume.
+            The thesis says #80 to #149 of 240 (sagittal) and #30 to #130 of 155 (axial) without
+            naming an origin; in BRATS files index 0 is the patient's right, and the lowest slice.
+        sizes: image sizes in pixels, to which the framed slice is shrunk by area averaging.
         white_percentile: of the brain's intensities, mapped to 255; no signal is 0 (the thesis is
             silent).
         split: fractions of the patients for train, validation and test.
         split_seed: another seed is another draw.
         volume_shape: z, y, x that every volume must have, so that a slice number means one place.
+        plane: `sagittal` or `axial`.
+        frame: side in pixels of a square in which each slice is centred before it is shrunk, with
+            zeros around it or cropped; None takes the slice as it is, and stretches it if it is
+            not square.
+        sequences: which of `cases.SEQUENCES` are kept, in that order.
     """
 
     grades: tuple[str, ...] = ("HGG",)
@@ -35,8 +48,44 @@ class PreparationParameters:
     split: tuple[float, float, float] = (0.7, 0.1, 0.2)
     split_seed: int = 0
     volume_shape: tuple[int, int, int] = (155, 240, 240)
+    plane: str = "sagittal"
+    frame: int | None = None
+    sequences: tuple[str, ...] = SEQUENCES
+
+    @classmethod
+    def section4(cls, split: str = "possible", **changes: Any) -> PreparationParameters:
+        """Axial T1c slices #30 to #130 of high-grade gliomas (thesis section 4.2.2).
+
+        Whole slices of 240 pixels for all uses. Differs: the thesis pads the GAN's images to 256
+        (`frame=256`) but not the classifier's, and shrinks both to 224, so that synthetic brains
+        are 6.25 % smaller than real ones. The smaller sizes are for study scale.
+
+        Args:
+            split: a name of `splits.SECTION4_SPLITS`.
+            changes: other values for any parameter.
+        """
+        if split not in SECTION4_SPLITS:
+            names = ", ".join(SECTION4_SPLITS)
+            raise PathoganError(
+                f"is {split!r}", where="parameter split", remedy=f"choose one of {names}"
+            )
+        chosen: dict[str, Any] = {
+            "plane": "axial",
+            "first_slice": 30,
+            "last_slice": 130,
+            "sizes": (240, 128, 64),
+            "sequences": ("t1c",),
+            "split": SECTION4_SPLITS[split],
+        }
+        return cls(**{**chosen, **changes})
 
     def __post_init__(self) -> None:
+        if self.plane not in PLANES:
+            raise PathoganError(
+                f"is {self.plane!r}",
+                where="parameter plane",
+                remedy=f"choose one of {', '.join(PLANES)}",
+            )
         for name, wrong, remedy in self._mistakes():
             if wrong:
                 raise PathoganError(
@@ -44,21 +93,34 @@ class PreparationParameters:
                 )
 
     def _mistakes(self) -> list[tuple[str, bool, str]]:
-        width = self.volume_shape[2]
+        end = self.volume_shape[self.cutting.axis]
+        slice_shape = self.cutting.slice_shape(self.volume_shape)
+        largest = self.frame or min(slice_shape)
         return [
             ("grades", not self.grades, "name at least one grade"),
-            ("first_slice", not 0 <= self.first_slice < width, f"choose 0 to {width - 1}"),
+            ("first_slice", not 0 <= self.first_slice < end, f"choose 0 to {end - 1}"),
             (
                 "last_slice",
-                not self.first_slice <= self.last_slice < width,
-                f"choose {self.first_slice} to {width - 1}",
+                not self.first_slice <= self.last_slice < end,
+                f"choose {self.first_slice} to {end - 1}",
+            ),
+            (
+                "frame",
+                self.frame is not None and not 0 < self.frame <= 2 * max(slice_shape),
+                f"choose 1 to {2 * max(slice_shape)} pixels, or none",
+            ),
+            (
+                "sequences",
+                not self.sequences
+                or self.sequences != tuple(s for s in SEQUENCES if s in self.sequences),
+                f"name some of {', '.join(SEQUENCES)}, in this order",
             ),
             (
                 "sizes",
                 not self.sizes
                 or len(set(self.sizes)) != len(self.sizes)
-                or not all(0 < size <= min(self.volume_shape[:2]) for size in self.sizes),
-                f"name different sizes of 1 to {min(self.volume_shape[:2])} pixels",
+                or not all(0 < size <= largest for size in self.sizes),
+                f"name different sizes of 1 to {largest} pixels",
             ),
             (
                 "white_percentile",
@@ -73,6 +135,11 @@ class PreparationParameters:
         ]
 
     @property
+    def cutting(self) -> Plane:
+        """How volumes are cut."""
+        return PLANES[self.plane]
+
+    @property
     def slices_per_scan(self) -> int:
         """How many images of one sequence a scan gives."""
         return self.last_slice - self.first_slice + 1
@@ -82,11 +149,12 @@ class PreparationParameters:
         values = {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            if key not in _LATER or value != getattr(type(self), key)
         }
         return {
+            "axis": self.cutting.numbering,
+            "shown": self.cutting.shown,
             **values,
-            "axis": "x of LPS, growing to the patient's left",
-            "shown": "superior up, anterior left",
             "resize": "area",
             "revision": REVISION,
         }

@@ -8,7 +8,7 @@ import numpy as np
 
 from pathogan_core.cohorts.cases import SEQUENCES, TISSUES, Case, LoadedCase
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
-from pathogan_core.cohorts.slices import normalise_intensity, resize_area, sagittal_slices
+from pathogan_core.cohorts.slices import fit_frame, normalise_intensity, resize_area
 from pathogan_core.errors import PathoganError
 
 
@@ -32,20 +32,24 @@ def prepare_scan(case: Case, parameters: PreparationParameters) -> PreparedScan:
     try:
         loaded = case.load()
         _check_shapes(loaded, parameters.volume_shape)
-        span = parameters.first_slice, parameters.last_slice
         images: dict[tuple[str, int], np.ndarray] = {}
-        for sequence in SEQUENCES:
-            volume = _named(sequence, loaded.volumes[sequence], parameters)
-            slices = sagittal_slices(volume, *span)
+        for sequence in parameters.sequences:
+            slices = _cut(_named(sequence, loaded.volumes[sequence], parameters), parameters)
+            if parameters.frame is not None:
+                slices = fit_frame(slices, parameters.frame)
             for size in parameters.sizes:
                 images[sequence, size] = np.rint(resize_area(slices, size)).astype(np.uint8)
-        return PreparedScan(images, _columns(loaded, span), case.content_hash())
+        return PreparedScan(images, _columns(loaded, parameters), case.content_hash())
     except PathoganError as error:
         if error.where is not None:
             raise
         raise PathoganError(
             error.problem, where=case.scan, remedy="run `pathogan cohorts check` on the cohort"
         ) from error
+
+
+def _cut(volume: np.ndarray, parameters: PreparationParameters) -> np.ndarray:
+    return parameters.cutting.cut(volume, parameters.first_slice, parameters.last_slice)
 
 
 def _named(sequence: str, volume: np.ndarray, parameters: PreparationParameters) -> np.ndarray:
@@ -62,11 +66,11 @@ def _check_shapes(loaded: LoadedCase, expected: tuple[int, int, int]) -> None:
             raise PathoganError(f"{name} is {found} (z, y, x) instead of {wanted}")
 
 
-def _columns(loaded: LoadedCase, span: tuple[int, int]) -> dict[str, list[float]]:
-    """Table columns that are read off the voxels before anything is resized."""
+def _columns(loaded: LoadedCase, parameters: PreparationParameters) -> dict[str, list[float]]:
+    """Table columns that are read off the voxels before anything is framed or shrunk."""
     brain = np.any([loaded.volumes[sequence] != 0 for sequence in SEQUENCES], axis=0)
-    columns = {"brain_fraction": sagittal_slices(brain, *span).mean(axis=(1, 2)).tolist()}
+    columns = {"brain_fraction": _cut(brain, parameters).mean(axis=(1, 2)).tolist()}
     for tissue in TISSUES:
-        counts = sagittal_slices(loaded.tissues[tissue], *span).sum(axis=(1, 2), dtype=np.int64)
-        columns[f"{tissue}_voxels"] = counts.tolist()
+        labelled = _cut(loaded.tissues[tissue], parameters)
+        columns[f"{tissue}_voxels"] = labelled.sum(axis=(1, 2), dtype=np.int64).tolist()
     return columns

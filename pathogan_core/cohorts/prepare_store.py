@@ -77,8 +77,8 @@ def begin_or_resume(folder: Path, plan: dict[str, Any]) -> None:
 
 def refuse_differences(folder: Path, held: dict[str, Any], asked: dict[str, Any]) -> None:
     """Raise a `PathoganError` that names the first thing in which two plans differ."""
-    for key in asked:
-        here, there = held.get(key), asked[key]
+    for key in {**asked, **held}:  # what only one of them names is a difference too
+        here, there = held.get(key), asked.get(key)
         if here == there:
             continue
         if isinstance(here, dict) and isinstance(there, dict):

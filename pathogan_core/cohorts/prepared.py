@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,27 @@ class PreparedSlices:
 
     Attributes:
         folder: where it lies.
-        info: the content of `prepared.json`.
+        info: the content of `prepared.json`; `select` replaces the fingerprint by its own.
         table: one row per (scan, slice), in the arrays' row order; columns `patient`, `scan`,
             `grade`, `slice`, `split`, `brain_fraction` and `<tissue>_voxels`.
+        rows: int64, the place of each of the table's rows in the arrays.
         sizes: image sizes in pixels.
-        sequences: names that `images` takes, `concat` last.
+        sequences: names that `images` takes, `concat` last; it pools all four sequences, so that a
+            set without one of them has none.
     """
 
-    def __init__(self, folder: Path, info: dict[str, Any], table: pd.DataFrame):
+    def __init__(
+        self,
+        folder: Path,
+        info: dict[str, Any],
+        table: pd.DataFrame,
+        rows: np.ndarray | None = None,
+    ):
         self.folder, self.info, self.table = folder, info, table
+        self.rows = np.arange(len(table)) if rows is None else rows
         self.sizes: tuple[int, ...] = tuple(info["parameters"]["sizes"])
-        self.sequences: tuple[str, ...] = (*SEQUENCES, CONCAT)
+        self._stored = _stored_sequences(info)
+        self.sequences = (*self._stored, CONCAT) if self._stored == SEQUENCES else self._stored
 
     @classmethod
     def open(cls, folder: str | Path) -> PreparedSlices:
@@ -49,11 +60,12 @@ class PreparedSlices:
         try:
             table = pd.read_parquet(folder / TABLE)
             rows, sizes = info["slices"], info["parameters"]["sizes"]
+            files = array_files(folder, sizes, _stored_sequences(info))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(folder, f"cannot be read ({error})") from error
         if len(table) != rows:
             raise _damaged(folder / TABLE, f"has {len(table)} rows instead of {rows}")
-        for path, size in array_files(folder, sizes).items():
+        for path, size in files.items():
             _map(path, (rows, size, size))
         return cls(folder, info, table)
 
@@ -75,7 +87,7 @@ class PreparedSlices:
         Raises:
             PathoganError: for a sequence, size or split that this folder does not hold.
         """
-        rows = np.flatnonzero(self._in_split(split))
+        rows = self.rows[self._in_split(split)]
         parts = self._parts(sequence)
         images = np.empty((len(parts) * len(rows), size, size), np.uint8)
         for i, part in enumerate(parts):
@@ -84,13 +96,39 @@ class PreparedSlices:
         return images
 
     def memmap(self, sequence: str, size: int) -> np.ndarray:
-        """All images of one sequence as they lie on disk, read-only and not in memory."""
+        """All images of one sequence as they lie on disk, read-only and not in memory.
+
+        Of a selection, too, these are all of the folder's images: `rows` says which are meant.
+        """
         if size not in self.sizes:
             raise self._not_held("size", size, self.sizes)
-        if sequence not in SEQUENCES:
-            raise self._not_held("sequence", sequence, SEQUENCES)
+        if sequence not in self._stored:
+            raise self._not_held("sequence", sequence, self._stored)
         rows = self.info["slices"]
         return _map(self.folder / f"{sequence}_{size}.npy", (rows, size, size))
+
+    def select(self, chosen: np.ndarray, selection: Mapping[str, Any]) -> PreparedSlices:
+        """Some of the slices, as a set of their own on the same files.
+
+        Args:
+            chosen: bool `[len(table)]`.
+            selection: how they were chosen, as JSON has it. It enters the fingerprint, so that runs
+                on two selections are two runs.
+
+        Raises:
+            PathoganError: if nothing is chosen.
+        """
+        if not chosen.any():
+            told = ", ".join(f"{name} {value}" for name, value in selection.items())
+            raise PathoganError(
+                f"holds no slice with {told}",
+                where=self.folder,
+                remedy="prepare more scans or choose otherwise",
+            )
+        meaning = {"of": self.fingerprint, "selection": dict(selection)}
+        info = {**self.info, "fingerprint": sha256_of_value(meaning)}
+        table = self.table[chosen].reset_index(drop=True)
+        return PreparedSlices(self.folder, info, table, self.rows[chosen])
 
     def patients_of(self, sequence: str, split: str | None = None) -> np.ndarray:
         """The patient of each image of `images(sequence, ..., split)`."""
@@ -115,15 +153,15 @@ class PreparedSlices:
 
     def verify(self) -> None:
         """Read every byte and compare with `content_sha256`; raises `PathoganError` if changed."""
-        if content_sha256(self.folder, self.sizes, self.table) != self.info["content_sha256"]:
+        files = array_files(self.folder, self.sizes, self._stored)
+        table = pd.read_parquet(self.folder / TABLE)
+        if content_sha256(files, table) != self.info["content_sha256"]:
             raise _damaged(self.folder, "has changed since it was prepared")
 
     def _parts(self, sequence: str) -> tuple[str, ...]:
-        if sequence == CONCAT:
-            return SEQUENCES
-        if sequence not in SEQUENCES:
+        if sequence not in self.sequences:
             raise self._not_held("sequence", sequence, self.sequences)
-        return (sequence,)
+        return self._stored if sequence == CONCAT else (sequence,)
 
     def _in_split(self, split: str | None) -> np.ndarray:
         if split is None:
@@ -140,15 +178,20 @@ class PreparedSlices:
         )
 
 
-def array_files(folder: Path, sizes: list[int] | tuple[int, ...]) -> dict[Path, int]:
+def array_files(folder: Path, sizes: Sequence[int], sequences: Sequence[str]) -> dict[Path, int]:
     """The array files of a prepared folder, each with its image size."""
-    return {folder / f"{name}_{size}.npy": size for name in SEQUENCES for size in sizes}
+    return {folder / f"{name}_{size}.npy": size for name in sequences for size in sizes}
 
 
-def content_sha256(folder: Path, sizes: list[int] | tuple[int, ...], table: pd.DataFrame) -> str:
+def content_sha256(files: Iterable[Path], table: pd.DataFrame) -> str:
     """Hash of the arrays' bytes and the table's values (parquet's own bytes vary by version)."""
-    files = {path.name: sha256_of_file(path) for path in array_files(folder, sizes)}
-    return sha256_of_value({"arrays": files, "table": table.to_dict(orient="list")})
+    arrays = {path.name: sha256_of_file(path) for path in files}
+    return sha256_of_value({"arrays": arrays, "table": table.to_dict(orient="list")})
+
+
+def _stored_sequences(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """As recorded; a set with all of them, as every early one, does not name them."""
+    return tuple(info["parameters"].get("sequences", SEQUENCES))
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:

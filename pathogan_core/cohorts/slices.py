@@ -1,7 +1,9 @@
-"""From a brain volume to the sagittal images of thesis section 3.2.2."""
+"""From a brain volume to the 2D images of thesis sections 3.2.2 and 4.2.2."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,18 +11,41 @@ import numpy as np
 from pathogan_core.errors import PathoganError
 
 
-def sagittal_slices(volume: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Slices `x = first .. last` (both included) as they are looked at.
+@dataclass(frozen=True)
+class Plane:
+    """How a volume `[z, y, x]` in LPS is cut, and which way up its slices are looked at.
 
-    Args:
-        volume: `[z, y, x]` in LPS, so that x grows to the patient's left.
-        first: 0-based index of the slice nearest to the patient's right.
-        last: 0-based index of the slice nearest to the patient's left.
-
-    Returns:
-        `[last - first + 1, z, y]`, superior up and anterior on the left; a view.
+    Attributes:
+        axis: index into z, y, x of the axis along which slices are numbered.
+        numbering: that axis in words.
+        shown: orientation of the images in words.
+        superior_up: whether the images' rows are z, which grows upwards on the page.
     """
-    return volume[::-1, :, first : last + 1].transpose(2, 0, 1)
+
+    axis: int
+    numbering: str
+    shown: str
+    superior_up: bool
+
+    def cut(self, volume: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Slices `first .. last`, 0-based and both included: a view `[slices, rows, columns]`."""
+        slices = np.moveaxis(volume, self.axis, 0)[first : last + 1]
+        return slices[:, ::-1] if self.superior_up else slices
+
+    def slice_shape(self, volume_shape: tuple[int, int, int]) -> tuple[int, int]:
+        """Rows and columns of a slice of such a volume."""
+        rows, columns = (n for axis, n in enumerate(volume_shape) if axis != self.axis)
+        return rows, columns
+
+
+PLANES: Mapping[str, Plane] = {
+    "sagittal": Plane(
+        2, "x of LPS, growing to the patient's left", "superior up, anterior left", True
+    ),
+    "axial": Plane(
+        0, "z of LPS, growing to superior", "anterior up, the patient's right on the left", False
+    ),
+}
 
 
 def normalise_intensity(volume: np.ndarray, white_percentile: float) -> np.ndarray:
@@ -58,12 +83,33 @@ def normalise_intensity(volume: np.ndarray, white_percentile: float) -> np.ndarr
     return np.where(brain, np.clip(scaled, 0.0, 255.0), np.float32(0.0))
 
 
+def fit_frame(images: np.ndarray, side: int) -> np.ndarray:
+    """Centre `[N, rows, columns]` in `[N, side, side]`: add zeros where it is small, else crop.
+
+    The scale does not change. Of an odd difference the larger half is at the bottom and the right,
+    for adding as for cropping, so that cropping undoes adding.
+    """
+    spans = [_centred(length, side) for length in images.shape[1:]]
+    framed = np.zeros((len(images), side, side), images.dtype)
+    (to_rows, rows), (to_columns, columns) = spans
+    framed[:, to_rows, to_columns] = images[:, rows, columns]
+    return framed
+
+
+def _centred(length: int, side: int) -> tuple[slice, slice]:
+    """Where the shared middle of two lengths lies in `side`, and where in `length`."""
+    shared = min(length, side)
+    target, source = (side - shared) // 2, (length - shared) // 2
+    return slice(target, target + shared), slice(source, source + shared)
+
+
 def resize_area(images: np.ndarray, size: int) -> np.ndarray:
     """Shrink `[N, rows, columns]` to `[N, size, size]` by exact area averaging.
 
     Every output pixel is the mean of the input area that it covers, with fractional pixels weighted
-    by their overlap: no aliasing, no ringing, and the image's mean is kept exactly. As in the
-    thesis the aspect ratio is not (240x155 becomes a square). The thesis names no method.
+    by their overlap: no aliasing, no ringing, and the image's mean is kept exactly. The
+    aspect ratio is not: as in thesis section 3, 240x155 becomes a square. The thesis names no
+    method.
 
     Raises:
         PathoganError: if `size` is larger than the images, which would invent detail.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,24 @@ def cases() -> list[FakeCase]:
     ]
 
 
+SMALL = PreparationParameters(
+    first_slice=8, last_slice=13, sizes=(16, 8), split=(0.5, 0.25, 0.25), volume_shape=SHAPE
+)
+SETS = {
+    "sagittal": SMALL,
+    "axial": replace(SMALL, plane="axial", frame=32, sequences=("t1c",)),
+}
+
+
 @pytest.fixture
 def parameters() -> PreparationParameters:
-    return PreparationParameters(
-        first_slice=8,
-        last_slice=13,
-        sizes=(16, 8),
-        split=(0.5, 0.25, 0.25),
-        volume_shape=SHAPE,
-    )
+    return SMALL
+
+
+@pytest.fixture(params=sorted(SETS))
+def any_set(request: pytest.FixtureRequest) -> PreparationParameters:
+    """Small parameters of section 3's kind of set and of section 4's."""
+    return SETS[request.param]
 
 
 @pytest.fixture
@@ -47,10 +57,11 @@ def small_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder whose brats2016 manifest describes volumes of 20x28x24 voxels."""
     content = load_manifest("brats2016").model_dump()
     content["volume"]["shape_zyx"] = list(SHAPE)
-    content["selection"] |= {"first_slice": 8, "last_slice": 13}
-    content["preparation"] |= {"sizes": [16, 8], "white_percentile": 99.5}
     content["volume"]["spacing_mm"] = [1.0, 1.0, 1.0]
-    content["expected"]["slices_per_sequence"] = 220 * 6
+    for chosen in content["preparations"].values():
+        chosen["selection"] |= {"first_slice": 8, "last_slice": 13}
+        chosen["images"] |= {"sizes": [16, 8], "white_percentile": 99.5}
+        chosen["expected"] = {"slices_per_sequence": 220 * 6}
     home = tmp_path / "home"
     (home / "data_manifests").mkdir(parents=True)
     (home / "data_manifests" / "brats2016.yaml").write_text(yaml.safe_dump(content))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from brats_writer import write_case
 from fake_cases import random_brain
 from test_check import FAULTS, image_of
@@ -40,7 +41,8 @@ def complaint(err: str) -> str:
 def test_list(pathogan):
     status, out, _ = pathogan("cohorts", "list")
     assert status == 0
-    for words in ("brats2016", "220 HGG, 54 LGG", "15,400", "80..149", "registration"):
+    sets = ("section3", "80..149", "15,400", "section4", "axial slices 30..130", "22,220")
+    for words in ("brats2016", "220 HGG, 54 LGG", *sets, "registration"):
         assert words in out
     status, out, _ = pathogan("cohorts", "list", "--json")
     (manifest,) = json.loads(out)
@@ -163,6 +165,21 @@ def test_prepare_options_reach_the_images(pathogan, small_home, cohort, tmp_path
             "--fractions: is '1,0'; give 3 numbers",
         ),
         (["prepare", "brats2016", "--out", "x", "--root", ".", "--fractions", "1,1,0"], "split"),
+        (
+            ["prepare", "brats2016", "--out", "x", "--root", ".", "--fractions", "printed"],
+            "--fractions: is 'printed'; give 3 numbers",  # section 3 has no alternative
+        ),
+        (
+            ["prepare", "brats2016", "--out", "x", "--root", ".", "--set", "section5"],
+            "cohort brats2016: has no preparation 'section5'; choose one of section3, section4",
+        ),
+        (["prepare", "brats2016", "--out", "x", "--root", ".", "--frame", "0"], "frame: is 0"),
+        (["classes", "brats2016", "--prepared", "x"], "holds no prepared slices"),
+        (["classes", "brats2016", "--prepared", "x", "--every", "0"], "every: is 0"),
+        (
+            ["classes", "brats2016", "--prepared", "x", "--tumour-rule", "all"],
+            "tumour_rule: is 'all'; choose one of any, core, enhancing",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
@@ -176,6 +193,45 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert complaint(err).startswith("pathogan: ")
     assert words in complaint(err)
     assert list(folder.iterdir()) == []
+
+
+def test_prepare_section_4_and_count_its_classes(pathogan, small_home, cohort, tmp_path):
+    command = ["cohorts", "prepare", "brats2016", "--set", "section4", "--root", cohort]
+    status, out, _ = pathogan(
+        *command, "--out", tmp_path / "out", "--fractions", "printed", "--frame", 32
+    )
+    assert status == 0
+    prepared = PreparedSlices.open(tmp_path / "out")
+    told = prepared.info["parameters"]
+    assert (told["plane"], told["frame"], told["sequences"]) == ("axial", 32, ["t1c"])
+    assert told["split"] == [0.7, 0.2, 0.1]
+    assert "printed" not in json.dumps(told)
+    count = ["cohorts", "classes", "brats2016", "--prepared", tmp_path / "out"]
+    status, out, _ = pathogan(*count, "--every", 2)
+    assert status == 0
+    assert "train      3 tumour, 0 non-tumour of 1 patients" in out
+    assert "thesis" not in out
+    status, out, _ = pathogan(*count, "--json")
+    counts = json.loads(out)
+    assert (counts["source"], counts["thesis"]) == ("real", {})
+    assert counts["counts"]["train"] == {"patients": 1, "tumour": 6, "non_tumour": 0}
+
+
+def test_classes_stand_beside_the_thesis_counts(pathogan, small_home, cohort, tmp_path):
+    prepare = ["cohorts", "prepare", "brats2016", "--root", cohort, "--out", tmp_path / "out"]
+    assert pathogan(*prepare)[0] == 0
+    path = small_home / "data_manifests" / "brats2016.yaml"
+    content = yaml.safe_load(path.read_text())
+    rows = {"train": (3, 11, 7), "validation": (2, 5, 6), "test": (1, 8, 9)}
+    content["preparations"]["section4"]["expected"]["classes"] = {
+        split: dict(zip(("patients", "tumour", "non_tumour"), row, strict=True))
+        for split, row in rows.items()
+    }
+    path.write_text(yaml.safe_dump(content))
+    count = ["cohorts", "classes", "brats2016", "--prepared", tmp_path / "out"]
+    status, out, _ = pathogan(*count, "--set", "section4")
+    assert status == 0
+    assert "(thesis: 5 tumour, 6 non-tumour of 2 patients)" in out.splitlines()[2]
 
 
 def test_an_unknown_option_is_refused(pathogan):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from pathogan_core.cohorts.manifest import (
     read_manifest,
 )
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
+from pathogan_core.cohorts.splits import assign_splits
 from pathogan_core.errors import PathoganError
 
 CONTENT = yaml.safe_load(manifest_path("brats2016").read_text())
@@ -33,7 +35,21 @@ def places(value: object, at: tuple = ()) -> list[tuple]:
     return [at, *(place for key, part in inner for place in places(part, (*at, key)))]
 
 
-OPTIONAL = [("access", "notes"), ("expected", "cases", "LGG")]
+SECTION3, SECTION4 = ("preparations", "section3"), ("preparations", "section4")
+OPTIONAL = [
+    ("access", "notes"),
+    ("expected", "cases", "LGG"),
+    (*SECTION4, "images", "frame"),
+    (*SECTION4, "expected", "classes"),
+]
+# May be missing, but not of the wrong kind.
+REMOVABLE = [
+    *OPTIONAL,
+    SECTION3,
+    SECTION4,
+    (*SECTION4, "split", "alternatives"),
+    (*SECTION4, "split", "alternatives", "printed"),
+]
 PLACES = [place for place in places(CONTENT) if place]
 
 
@@ -65,11 +81,55 @@ def test_every_manifest_is_valid_and_carries_the_thesis_counts():
     assert manifest_names() == ["brats2016"]
     manifest = load_manifest("brats2016")
     assert manifest.expected.cases == {"HGG": 220, "LGG": 54}
-    assert manifest.expected.slices_per_sequence == 15_400 == 220 * 70
+    section3, section4 = (manifest.preparation(f"section{n}") for n in (3, 4))
+    assert section3.expected.slices_per_sequence == 15_400 == 220 * 70
+    assert section4.expected.slices_per_sequence == 22_220 == 220 * 101
+    printed = section4.expected.classes.rows()
+    assert [(row.patients, row.tumour, row.non_tumour) for row in printed.values()] == [
+        *((154, 4_679, 3_750), (44, 750, 608), (22, 1_232, 1_013))
+    ]
+
+
+def test_the_printed_split_cannot_hold_the_printed_images_and_the_default_can():
+    """Thesis section 4.2.2: more test images than its 22 test patients have slices."""
+    section4 = load_manifest("brats2016").preparation("section4")
+    printed = section4.expected.classes.rows()
+    images = {split: row.tumour + row.non_tumour for split, row in printed.items()}
+    people = [f"patient_{i}" for i in range(220)]
+
+    def room(split: str | None) -> dict[str, int]:
+        fractions = load_manifest("brats2016").parameters("section4", split).split
+        patients = Counter(assign_splits(people, fractions, 0).values())
+        return {name: 101 * count for name, count in patients.items()}
+
+    assert {name: row.patients for name, row in printed.items()} == {
+        name: slices // 101 for name, slices in room("printed").items()
+    }
+    assert [name for name in images if images[name] > room("printed")[name]] == ["test"]
+    assert all(images[name] <= room(None)[name] for name in images)
 
 
 def test_the_librarys_defaults_are_the_manifests():
-    assert load_manifest("brats2016").parameters() == PreparationParameters()
+    manifest = load_manifest("brats2016")
+    assert manifest.parameters() == manifest.parameters("section3") == PreparationParameters()
+    assert manifest.parameters("section4") == PreparationParameters.section4()
+    assert manifest.parameters("section4", "printed") == PreparationParameters.section4("printed")
+
+
+def test_an_unknown_preparation_or_alternative_lists_the_valid_ones():
+    manifest = load_manifest("brats2016")
+    with pytest.raises(PathoganError, match="no preparation 'section5'; choose one of section3, s"):
+        manifest.parameters("section5")
+    with pytest.raises(PathoganError, match="is 'exact'; choose one of printed"):
+        manifest.parameters("section4", "exact")
+    with pytest.raises(PathoganError, match="none: it has no alternatives"):
+        manifest.parameters("section3", "printed")
+
+
+def test_the_first_preparation_is_the_default(tmp_path):
+    path = tmp_path / "brats2016.yaml"
+    path.write_text(yaml.safe_dump(changed(SECTION3, None, remove=True)))
+    assert read_manifest(path).parameters() == PreparationParameters.section4()
 
 
 @settings(max_examples=80, deadline=None)
@@ -84,7 +144,7 @@ def test_a_value_of_the_wrong_kind_names_its_field(tmp_path_factory, place, valu
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from([p for p in PLACES if isinstance(p[-1], str)]))
 def test_a_missing_or_misspelt_field_is_named(tmp_path_factory, place):
-    if place in OPTIONAL:
+    if place in REMOVABLE:
         return
     assert place[0] in refusal(tmp_path_factory, changed(place, None, remove=True))
     misspelt = (*place[:-1], f"{place[-1]}x")
@@ -95,13 +155,28 @@ def test_a_missing_or_misspelt_field_is_named(tmp_path_factory, place):
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        (("split", "fractions", "train"), 0.8, "split.fractions: .*sum to 1.1"),
-        (("selection", "last_slice"), 60, "selection: .*last_slice 60 is before first_slice 80"),
-        (("selection", "last_slice"), 240, "last_slice"),
-        (("selection", "first_slice"), 81, "slices_per_sequence is 15400, but .* gives 15180"),
+        ((*SECTION3, "split", "fractions", "train"), 0.8, "section3.split.fractions: .*sum to 1.1"),
+        ((*SECTION3, "selection", "last_slice"), 60, "selection: .*slice 60 is before first_slice"),
+        ((*SECTION3, "selection", "last_slice"), 240, "section3.selection.last_slice: is 240"),
+        ((*SECTION4, "selection", "last_slice"), 155, "section4.selection.last_slice: is 155"),
+        ((*SECTION3, "selection", "first_slice"), 81, "sequence is 15400, but .* gives 15180"),
+        ((*SECTION3, "selection", "sequences"), ["t2", "t1"], "section3.selection.sequences"),
+        ((*SECTION4, "selection", "plane"), "coronal", "section4.selection.plane"),
+        ((*SECTION4, "images", "frame"), 500, "section4.images.frame: is 500"),
+        (
+            (*SECTION4, "split", "alternatives", "printed", "test"),
+            0.2,
+            "alternatives.printed: .*sum to 1.1",
+        ),
+        (
+            (*SECTION4, "expected", "classes", "train", "tumour"),
+            20_000,
+            "section4.expected: classes hold 27353 images, but the selection gives 22220",
+        ),
+        (("preparations",), {}, "preparations"),
         (("layouts",), ["2016", "2011"], "layouts: 2011 is none of 2016"),
-        (("preparation", "sizes"), [64, 64], "sizes"),
-        (("preparation", "white_percentile"), 0.0, "white_percentile"),
+        ((*SECTION3, "images", "sizes"), [64, 64], "section3.images.sizes"),
+        ((*SECTION3, "images", "white_percentile"), 0.0, "white_percentile"),
         (("name",), "brats2015", "make it 'brats2016'"),
         (("provenance", "doi"), "unknown", "provenance.doi"),
     ],

@@ -21,7 +21,7 @@ import pytest
 from fake_cases import SHAPE, FakeCase
 
 from pathogan_core.cohorts import prepare_store
-from pathogan_core.cohorts.cases import SEQUENCES, TISSUES
+from pathogan_core.cohorts.cases import TISSUES
 from pathogan_core.cohorts.prepare import prepare
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.cohorts.prepared import PreparedSlices
@@ -45,28 +45,48 @@ def test_rows_are_patients_by_name_and_slices_by_number(tmp_path, cases, paramet
     assert table.groupby("patient")["split"].nunique().eq(1).all()
 
 
-def test_images_and_columns_are_those_of_the_named_slice(tmp_path, cases, parameters, source):
-    prepared = prepare(cases, tmp_path / "out", source, parameters)
+def shown(volume: np.ndarray, plane: str, number: int) -> np.ndarray:
+    """A slice as it is looked at, spelt out pixel by pixel axis."""
+    return volume[number] if plane == "axial" else volume[::-1, :, number]
+
+
+class LopsidedCase(FakeCase):
+    """Lacks a corner of its brain, so that no two slices are alike in any direction."""
+
+    def load(self):
+        loaded = super().load()
+        for volume in loaded.volumes.values():
+            volume[11:, 9:, :11] = 0
+        return loaded
+
+
+def test_images_and_columns_are_those_of_the_named_slice(tmp_path, cases, any_set, source):
+    cases[3] = LopsidedCase("c_1", "c", seed=3)
+    prepared = prepare(cases, tmp_path / "out", source, any_set)
     loaded = cases[3].load()
     rows = np.flatnonzero(prepared.table["scan"] == "c_1")
     for size in (16, 8):
-        for sequence in SEQUENCES:
-            scaled = normalise_intensity(loaded.volumes[sequence], parameters.white_percentile)
-            for row, x in zip(rows, range(8, 14), strict=True):
-                shown = resize_area(scaled[None, ::-1, :, x], size)[0]
-                difference = prepared.images(sequence, size)[row] - shown
+        for sequence in any_set.sequences:
+            scaled = normalise_intensity(loaded.volumes[sequence], any_set.white_percentile)
+            for row, number in zip(rows, range(8, 14), strict=True):
+                image = shown(scaled, any_set.plane, number)
+                if any_set.frame:
+                    image = np.pad(image, [((any_set.frame - n) // 2,) * 2 for n in image.shape])
+                difference = prepared.images(sequence, size)[row] - resize_area(image[None], size)
                 assert np.abs(difference).max() <= 0.51
-    for row, x in zip(rows, range(8, 14), strict=True):
+    for row, number in zip(rows, range(8, 14), strict=True):
         told = prepared.table.loc[row]
         for tissue in TISSUES:
-            assert told[f"{tissue}_voxels"] == np.count_nonzero(loaded.tissues[tissue][:, :, x])
-        assert told["brain_fraction"] == np.mean(loaded.volumes["t1"][:, :, x] != 0)
+            labelled = shown(loaded.tissues[tissue], any_set.plane, number)
+            assert told[f"{tissue}_voxels"] == np.count_nonzero(labelled)
+        brain = shown(loaded.volumes["t1"], any_set.plane, number) != 0
+        assert told["brain_fraction"] == np.mean(brain)
 
 
-def test_order_of_cases_and_number_of_workers_do_not_matter(tmp_path, cases, parameters, source):
-    prepare(cases, tmp_path / "one", source, parameters)
+def test_order_of_cases_and_number_of_workers_do_not_matter(tmp_path, cases, any_set, source):
+    prepare(cases, tmp_path / "one", source, any_set)
     random.Random(0).shuffle(cases)
-    prepare(iter(cases), tmp_path / "two", source, parameters, workers=2)
+    prepare(iter(cases), tmp_path / "two", source, any_set, workers=2)
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert "prepared.json" in content(tmp_path / "one")
     assert not {"preparing.json", "journal.jsonl"} & set(content(tmp_path / "one"))
@@ -81,6 +101,9 @@ def test_another_voxel_parameter_or_split_is_another_fingerprint(
         (cases, replace(parameters, split_seed=1)),
         (cases, replace(parameters, white_percentile=99.0)),
         (cases[1:], parameters),
+        (cases, replace(parameters, plane="axial")),
+        (cases, replace(parameters, frame=24)),
+        (cases, replace(parameters, sequences=("t1c",))),
     ]
     made = [
         prepare(variant, tmp_path / str(i), source, chosen)
@@ -108,26 +131,27 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, nth: int, fault: BaseException) ->
     monkeypatch.setattr(prepare_store.ArrayWriter, "write", write)
 
 
-def test_a_crash_at_any_write_is_resumed_to_the_same_bytes(tmp_path, cases, parameters, source):
-    prepare(cases, tmp_path / "whole", source, parameters)
+def test_a_crash_at_any_write_is_resumed_to_the_same_bytes(tmp_path, cases, any_set, source):
+    prepare(cases, tmp_path / "whole", source, any_set)
     expected = content(tmp_path / "whole")
-    for nth in range(1, 49, 5):
+    writes = len(any_set.sequences) * len(any_set.sizes)  # of one scan
+    for nth in range(1, 6 * writes + 1, max(1, writes - 3)):
         out = tmp_path / f"crash-{nth}"
         with pytest.MonkeyPatch.context() as patch:
             crash_at(patch, nth, Crash())
             with pytest.raises(Crash):
-                prepare(cases, out, source, parameters)
+                prepare(cases, out, source, any_set)
         with pytest.raises(PathoganError, match="half-written"):
             PreparedSlices.open(out)
         seen: list[tuple[int, int]] = []
-        prepare(cases, out, source, parameters, progress=lambda *told, seen=seen: seen.append(told))
+        prepare(cases, out, source, any_set, progress=lambda *told, seen=seen: seen.append(told))
         assert [done for done, _ in seen] == list(
-            range((nth - 1) // 8, 7)
+            range((nth - 1) // writes, 7)
         )  # finished scans are not done again
         assert content(out) == expected
 
 
-def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path, cases, parameters, source):
+def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path, cases, any_set, source):
     program = f"""
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -139,27 +163,26 @@ def progress(done, total):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 source = CohortSource("fake", "0" * 64, {{"cohort": "fake", "source": "simulated"}})
-prepare({cases!r}, Path({str(tmp_path / "killed")!r}), source, {parameters!r}, progress=progress)
+prepare({cases!r}, Path({str(tmp_path / "killed")!r}), source, {any_set!r}, progress=progress)
 """
     run = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
     assert run.returncode == -signal.SIGKILL
     journal = tmp_path / "killed" / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-20])  # power went while the last line was written
-    prepare(cases, tmp_path / "killed", source, parameters)
-    prepare(cases, tmp_path / "whole", source, parameters)
+    prepare(cases, tmp_path / "killed", source, any_set)
+    prepare(cases, tmp_path / "whole", source, any_set)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
-def test_a_scan_that_changed_since_the_interruption_is_done_again(
-    tmp_path, cases, parameters, source
-):
+def test_a_scan_that_changed_since_the_interruption_is_done_again(tmp_path, cases, any_set, source):
     with pytest.MonkeyPatch.context() as patch:
-        crash_at(patch, 30, Crash())
+        writes = len(any_set.sequences) * len(any_set.sizes)
+        crash_at(patch, 3 * writes + 2, Crash())
         with pytest.raises(Crash):
-            prepare(cases, tmp_path / "out", source, parameters)
+            prepare(cases, tmp_path / "out", source, any_set)
     changed = [replace(cases[0], seed=77), *cases[1:]]
-    prepare(changed, tmp_path / "out", source, parameters)
-    prepare(changed, tmp_path / "fresh", source, parameters)
+    prepare(changed, tmp_path / "out", source, any_set)
+    prepare(changed, tmp_path / "fresh", source, any_set)
     assert content(tmp_path / "out") == content(tmp_path / "fresh")
 
 
@@ -183,12 +206,12 @@ def test_memory_does_not_grow_with_the_cohort(tmp_path, source):
     assert peak(24) - peak(4) < volumes_of_one / 4
 
 
-def test_asking_again_for_the_same_does_nothing(tmp_path, cases, parameters, source):
-    first = prepare(cases, tmp_path / "out", source, parameters)
+def test_asking_again_for_the_same_does_nothing(tmp_path, cases, any_set, source):
+    first = prepare(cases, tmp_path / "out", source, any_set)
     stamps = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir() if p.suffix}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FakeCase, "load", lambda self: pytest.fail("read again"))
-        again = prepare(cases, tmp_path / "out", source, parameters)
+        again = prepare(cases, tmp_path / "out", source, any_set)
     assert again.info == first.info
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir() if p.suffix}
     assert after == stamps
@@ -201,6 +224,9 @@ def test_asking_again_for_the_same_does_nothing(tmp_path, cases, parameters, sou
         ({"sizes": (16,)}, r"sizes \[16, 8\], not \[16\]"),
         ({"first_slice": 9}, "first_slice 8, not 9"),
         ({"split_seed": 5}, "split_seed 0, not 5"),
+        ({"frame": 32}, "frame None, not 32"),
+        ({"sequences": ("t1c",)}, "sequences"),
+        ({"plane": "axial"}, r"axis x of LPS.* left, not z of LPS"),
     ],
 )
 def test_a_cache_of_other_parameters_is_refused(
@@ -217,6 +243,21 @@ def test_a_cache_of_other_parameters_is_refused(
         prepare(cases, out, source, replace(parameters, **change))
     assert "\n" not in str(caught.value)
     assert content(out) == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_parameter_that_only_the_cache_names_is_a_difference(
+    tmp_path, cases, parameters, source, finished
+):
+    """A frame is recorded only where there is one: its absence must not pass for the same."""
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        if not finished:
+            crash_at(patch, 20, Crash())
+        with contextlib.suppress(Crash):
+            prepare(cases, out, source, replace(parameters, frame=32))
+    with pytest.raises(PathoganError, match="was made with frame 32, not None"):
+        prepare(cases, out, source, parameters)
 
 
 def test_a_cache_of_other_scans_is_refused(tmp_path, cases, parameters, source):
@@ -371,11 +412,58 @@ def test_impossible_requests_leave_nothing_behind(tmp_path, cases, parameters, s
         ({"split": (0.5, 0.2, 0.2)}, "split"),
         ({"split": (float("nan"), 0.5, 0.5)}, "split"),
         ({"grades": ()}, "grades"),
+        ({"plane": "coronal"}, "plane"),
+        ({"plane": "axial", "last_slice": 155}, "last_slice"),
+        ({"plane": "axial", "sizes": (241,), "last_slice": 130}, "sizes"),
+        ({"frame": 0}, "frame"),
+        ({"frame": 481}, "frame"),
+        ({"frame": 100}, "sizes"),
+        ({"sequences": ()}, "sequences"),
+        ({"sequences": ("t1c", "t1")}, "sequences"),
+        ({"sequences": ("t1", "t1")}, "sequences"),
+        ({"sequences": ("t3",)}, "sequences"),
     ],
 )
 def test_impossible_parameters_are_named(change, name):
     with pytest.raises(PathoganError, match=f"parameter {name}"):
         PreparationParameters(**change)
+
+
+def test_section_3_is_recorded_as_it_always_was(tmp_path, cases, parameters, source):
+    """Literally: a fingerprint that moves would disown every run trained on these slices."""
+    assert PreparationParameters().as_record() == {
+        "grades": ["HGG"],
+        "first_slice": 80,
+        "last_slice": 149,
+        "sizes": [128, 64],
+        "white_percentile": 99.5,
+        "split": [0.7, 0.1, 0.2],
+        "split_seed": 0,
+        "volume_shape": [155, 240, 240],
+        "axis": "x of LPS, growing to the patient's left",
+        "shown": "superior up, anterior left",
+        "resize": "area",
+        "revision": 1,
+    }
+    prepared = prepare(cases, tmp_path / "out", source, parameters)
+    assert prepared.fingerprint == (
+        "a7a4d458ce6d5ab1085cbf07a553ab342f38e9227a6287ab1fb8b106fbacfc8c"
+    )
+
+
+def test_section_4_is_axial_t1c_of_the_same_patients():
+    chosen = PreparationParameters.section4()
+    assert (chosen.plane, chosen.sequences, chosen.slices_per_scan) == ("axial", ("t1c",), 101)
+    section3 = PreparationParameters()
+    assert (chosen.split, chosen.split_seed) == (section3.split, section3.split_seed)
+    record = chosen.as_record()
+    assert record["axis"] == "z of LPS, growing to superior"
+    assert (record["sequences"], "frame" in record) == (["t1c"], False)
+    padded = PreparationParameters.section4("printed", frame=256, sizes=(256,))
+    assert padded.as_record()["frame"] == 256
+    assert padded.split == (0.7, 0.2, 0.1)
+    with pytest.raises(PathoganError, match="choose one of possible, printed"):
+        PreparationParameters.section4("exact")
 
 
 def test_given_splits_are_used_and_recorded(tmp_path, cases, parameters, source):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,57 @@ def test_images_patients_and_sequences_agree_row_by_row(prepared, split):
         for sequence, images in single.items():
             assert np.array_equal(pooled[prepared.sequence_of("concat", split) == sequence], images)
     assert prepared.patients_of("concat", split).tolist() == rows["patient"].tolist() * 4
+
+
+def test_a_set_of_one_sequence_holds_no_other_and_no_pool(tmp_path, cases, parameters, source):
+    chosen = replace(parameters, sequences=("t1c",))
+    prepared = prepare(cases, tmp_path / "one", source, chosen)
+    whole = prepare(cases, tmp_path / "whole", source, parameters)
+    assert prepared.sequences == ("t1c",)
+    assert whole.sequences == (*SEQUENCES, "concat")
+    assert np.array_equal(prepared.images("t1c", 16), whole.images("t1c", 16))
+    assert sorted(path.name for path in prepared.folder.glob("*.npy")) == [
+        *("t1c_16.npy", "t1c_8.npy")
+    ]
+    prepared.verify()
+    for name in ("t1", "concat"):
+        with pytest.raises(PathoganError, match=f"no sequence '{name}'; choose one of t1c$"):
+            prepared.images(name, 16)
+
+
+@pytest.mark.parametrize("split", [None, "train", "test"])
+def test_a_selection_is_a_set_of_its_own_on_the_same_files(prepared, split):
+    chosen = (prepared.table["slice"] % 2 == 0).to_numpy()
+    even = prepared.select(chosen, {"every": 2})
+    inside = chosen if split is None else chosen & (prepared.table["split"] == split).to_numpy()
+    for sequence, size in (("t1c", 16), ("concat", 8)):
+        times = len(prepared.images(sequence, size)) // len(prepared.table)
+        expected = prepared.images(sequence, size)[np.tile(inside, times)]
+        assert np.array_equal(even.images(sequence, size, split), expected)
+        assert len(even.patients_of(sequence, split)) == len(expected)
+        assert even.provenance(sequence, size, split)["images"] == len(expected)
+    assert even.table["slice"].tolist() == prepared.table["slice"][chosen].tolist()
+    again = even.select((even.table["slice"] == 10).to_numpy(), {"slice": 10})
+    ten = (prepared.table["slice"] == 10).to_numpy()
+    assert np.array_equal(again.images("t2", 8), prepared.images("t2", 8)[ten])
+    again.verify()
+
+
+def test_a_selection_has_its_own_fingerprint_which_its_meaning_decides(prepared):
+    chosen = np.arange(len(prepared.table)) < 5
+    made = [
+        prepared.select(chosen, {"class": "tumour"}),
+        prepared.select(chosen, {"class": "non_tumour"}),
+        prepared.select(chosen, {"class": "tumour"}).select(chosen[:5], {"class": "tumour"}),
+    ]
+    assert len({prepared.fingerprint, *(part.fingerprint for part in made)}) == 4
+    assert prepared.select(chosen, {"class": "tumour"}).fingerprint == made[0].fingerprint
+    assert made[0].provenance("t1", 8)["content_sha256"] == prepared.info["content_sha256"]
+
+
+def test_an_empty_selection_is_one_line(prepared):
+    with pytest.raises(PathoganError, match="holds no slice with class tumour, every 3; prepare"):
+        prepared.select(np.zeros(len(prepared.table), bool), {"class": "tumour", "every": 3})
 
 
 def test_splits_share_no_patient_and_cover_all_images(prepared):
@@ -124,7 +176,7 @@ def test_verify_sees_one_changed_pixel(prepared):
         prepared.verify()
 
 
-@pytest.mark.parametrize("module", ["prepared", "prepare", "simulated"])
+@pytest.mark.parametrize("module", ["prepared", "prepare", "simulated", "slice_classes"])
 def test_a_bare_server_needs_no_imaging_library(module):
     program = f"""
 import sys

@@ -7,18 +7,70 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathogan_core.cohorts.slices import normalise_intensity, resize_area, sagittal_slices
+from pathogan_core.cohorts.slices import PLANES, fit_frame, normalise_intensity, resize_area
 from pathogan_core.errors import PathoganError
 
 
-def test_slice_numbers_count_from_the_patients_right_and_show_superior_up_anterior_left():
+def test_sagittal_slices_count_from_the_patients_right_and_show_superior_up_anterior_left():
     z, y, x = np.indices((155, 240, 240))
-    slices = sagittal_slices(x * 1_000_000 + y * 1_000 + z, 80, 149)
+    slices = PLANES["sagittal"].cut(x * 1_000_000 + y * 1_000 + z, 80, 149)
     assert slices.shape == (70, 155, 240)
     number, row, column = np.indices(slices.shape)
     assert np.array_equal(slices // 1_000_000, 80 + number)  # x grows to the patient's left
     assert np.array_equal(slices // 1_000 % 1_000, column)  # y grows to posterior: anterior left
     assert np.array_equal(slices % 1_000, 154 - row)  # z grows to superior: superior up
+    assert PLANES["sagittal"].slice_shape((155, 240, 241)) == slices.shape[1:]
+
+
+def test_axial_slices_count_from_below_and_show_anterior_up_and_the_patients_right_on_the_left():
+    z, y, x = np.indices((155, 240, 236))
+    slices = PLANES["axial"].cut(x * 1_000_000 + y * 1_000 + z, 30, 130)
+    assert slices.shape == (101, 240, 236)
+    number, row, column = np.indices(slices.shape)
+    assert np.array_equal(slices % 1_000, 30 + number)  # z grows to superior
+    assert np.array_equal(slices // 1_000 % 1_000, row)  # y grows to posterior: anterior up
+    assert np.array_equal(slices // 1_000_000, column)  # x grows to the patient's left
+    assert PLANES["axial"].slice_shape((155, 240, 236)) == slices.shape[1:]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 16), st.integers(0, 2**32 - 1))
+def test_a_frame_keeps_every_pixel_that_it_has_room_for(rows, columns, side, seed):
+    images = np.random.default_rng(seed).integers(1, 256, (2, rows, columns))
+    framed = fit_frame(images, side)
+    assert framed.shape == (2, side, side)
+    for row in range(side):
+        for column in range(side):
+            at = row - (side - rows) // 2, column - (side - columns) // 2
+            if rows > side:
+                at = row + (rows - side) // 2, at[1]
+            if columns > side:
+                at = at[0], column + (columns - side) // 2
+            inside = 0 <= at[0] < rows and 0 <= at[1] < columns
+            expected = images[:, at[0], at[1]] if inside else 0
+            assert np.array_equal(framed[:, row, column], np.broadcast_to(expected, 2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 20), st.integers(0, 9))
+def test_cropping_undoes_padding(side, margin):
+    images = np.random.default_rng(side).uniform(size=(2, side, side))
+    assert np.array_equal(fit_frame(fit_frame(images, side + margin), side), images)
+
+
+def test_the_thesis_frame_of_256_puts_8_zeros_on_every_side():
+    framed = fit_frame(np.ones((1, 240, 240)), 256)[0]
+    assert framed.sum() == 240 * 240
+    assert framed[8:248, 8:248].all()
+
+
+def test_padding_before_shrinking_makes_a_brain_6_25_percent_smaller():
+    """The share of a row that a 120-pixel object fills at 64 pixels, framed to 240 and to 256."""
+    image = np.zeros((1, 240, 240))
+    image[:, :, 60:180] = 1
+    extents = [resize_area(fit_frame(image, side), 64)[0, 32].sum() for side in (240, 256)]
+    assert extents == pytest.approx([32, 30])
+    assert extents[1] / extents[0] == pytest.approx(1 - 0.0625)
 
 
 def resize_by_replication(image: np.ndarray, size: int) -> np.ndarray:

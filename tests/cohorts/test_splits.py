@@ -9,7 +9,13 @@ from fake_cases import FakeCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathogan_core.cohorts.splits import SPLITS, assign_splits, read_splits, resolve_splits
+from pathogan_core.cohorts.splits import (
+    SECTION4_SPLITS,
+    SPLITS,
+    assign_splits,
+    read_splits,
+    resolve_splits,
+)
 from pathogan_core.errors import PathoganError
 
 names = st.sets(st.text("abcdefgh0123456789_", min_size=1, max_size=8), max_size=40)
@@ -34,10 +40,19 @@ def test_every_patient_has_one_split_in_any_order(patients, weights, seed, rando
         assert abs(counts[split] - share * len(patients)) < len(wanted) + 1
 
 
-def test_counts_of_the_thesis_cohort():
+@pytest.mark.parametrize(("name", "counts"), [("possible", (22, 44)), ("printed", (44, 22))])
+def test_counts_of_the_thesis_cohort(name, counts):
     people = [f"patient_{i}" for i in range(220)]
-    counts = Counter(assign_splits(people, (0.7, 0.1, 0.2), 0).values())
-    assert counts == {"train": 154, "validation": 22, "test": 44}
+    drawn = Counter(assign_splits(people, SECTION4_SPLITS[name], 0).values())
+    assert (drawn["train"], drawn["validation"], drawn["test"]) == (154, *counts)
+
+
+def test_both_splits_of_section_4_train_on_the_same_patients():
+    people = [f"patient_{i}" for i in range(220)]
+    possible, printed = (assign_splits(people, f, 0) for f in SECTION4_SPLITS.values())
+    assert [p for p in people if possible[p] == "train"] == [
+        p for p in people if printed[p] == "train"
+    ]
 
 
 def test_another_seed_is_another_draw():
