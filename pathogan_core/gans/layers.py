@@ -149,3 +149,14 @@ def downsample(x: Tensor, factor: int = 2) -> Tensor:
 def fade(old: Tensor, new: Tensor, alpha: Tensor | float) -> Tensor:
     """``(1 - alpha) old + alpha new`` in fp32, exact at 0 and 1 (Karras et al. 2018, figure 2)."""
     return torch.lerp(old.float(), new.float(), alpha)
+
+
+def adaptive_instance_norm(x: Tensor, mean: Tensor, deviation: Tensor, eps: float = 1e-5) -> Tensor:
+    """Give each channel of each sample the mean and deviation asked for (Huang, Belongie 2017).
+
+    `x` ``[N, C, H, W]``, `mean` and `deviation` ``[N, C]``; to the shape and type of `x`, computed
+    in fp32. A negative `deviation` also inverts the channel; a constant channel becomes `mean`.
+    """
+    normal = F.instance_norm(x.float(), eps=eps)
+    styled = normal * deviation.float()[:, :, None, None] + mean.float()[:, :, None, None]
+    return styled.to(x.dtype)

@@ -1,6 +1,7 @@
-"""What the two players of a GAN want, as functions of the discriminator's answers `[N]`.
+"""What the two players of a GAN want, as functions of the discriminator's answers.
 
-Each returns the loss to minimise and the scalars worth logging.
+Each returns the loss to minimise and the scalars worth logging. Answers are `[N]`, or a map of
+patches `[N, 1, H, W]`: every one counts alike.
 """
 
 from __future__ import annotations
@@ -35,3 +36,20 @@ def critic_loss(real: Tensor, fake: Tensor) -> Loss:
 def narrowing_loss(fake: Tensor) -> Loss:
     """The generator narrows the gap by raising E f(G(z)) (Arjovsky et al. 2017)."""
     return -fake.mean(), {}
+
+
+def least_squares_loss(real: Tensor, fake: Tensor) -> Loss:
+    """Answers of real images go to 1, those of generated ones to 0 (Mao et al. 2017)."""
+    real, fake = real.float(), fake.float()
+    loss = (real - 1).square().mean() + fake.square().mean()
+    return loss, {"real": real.mean(), "fake": fake.mean()}
+
+
+def least_squares_fooling_loss(fake: Tensor) -> Loss:
+    """Answers of generated images go to 1 (Mao et al. 2017)."""
+    return (fake.float() - 1).square().mean(), {}
+
+
+def absolute_difference(x: Tensor, y: Tensor) -> Tensor:
+    """Mean over all elements, in fp32: a sum would weigh large images more."""
+    return (x.float() - y.float()).abs().mean()
