@@ -11,14 +11,10 @@ from scipy import stats
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.turing_answers import percent
-from pathogan_core.figures.style import COLORWAY, finish
+from pathogan_core.figures.grouped_rows import group_names, group_offset, lay_out_rows
+from pathogan_core.figures.style import COLORWAY, GUIDE, LABEL_PX, SYMBOLS, finish, legend_above
 
-GUIDE = "rgba(128,128,128,0.65)"  # reads on white and on dark
-SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 INK = ("#ffffff", "#000000", "#000000", "#000000")  # reads on the first colours of the colorway
-ROW_HEIGHT_PX = 44
-LABEL_PX = 11
-GROUP_GAP = 0.26  # of a row, between the groups' marks
 MEASURES = ("accuracy", "sensitivity", "specificity")
 TICKS_PERCENT = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)
 
@@ -80,7 +76,7 @@ def arm_intervals(
     if measure not in MEASURES:
         remedy = f"choose from {', '.join(MEASURES)}"
         raise PathoganError(f"{measure!r} is unknown", where="measure", remedy=remedy)
-    groups, labels = _names(arms)
+    groups, labels = group_names(arms)
     if baseline is not None and baseline not in labels:
         remedy = f"choose from {', '.join(labels)}"
         raise PathoganError(f"no arm is called {baseline!r}", where="baseline", remedy=remedy)
@@ -88,7 +84,7 @@ def arm_intervals(
     for number, group in enumerate(groups):
         own = [arm for arm in arms if arm.group == group]
         shares: list[Estimate] = [getattr(arm, measure) for arm in own]
-        offset = (number - (len(groups) - 1) / 2) * GROUP_GAP
+        offset = group_offset(number, len(groups))
         figure.add_trace(
             go.Scatter(
                 name=group,
@@ -106,14 +102,7 @@ def arm_intervals(
                 line = {"color": _colour(number), "width": 1.5, "dash": "dash"}
                 figure.add_vline(100 * share.value, line=line, opacity=0.7)
     figure.update_xaxes(title=measure, ticksuffix="%", zeroline=False)
-    figure.update_yaxes(
-        tickvals=list(range(len(labels))),
-        ticktext=labels,
-        range=[len(labels) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-    )
-    figure.update_layout(height=140 + ROW_HEIGHT_PX * len(labels), legend=_legend_above())
+    lay_out_rows(figure, labels)
     said = [
         f"{group}: "
         + ", ".join(
@@ -147,7 +136,7 @@ def sensitivity_specificity(
         PathoganError: no arms, or arms of different test sets.
     """
     _check(arms)
-    groups, labels = _names(arms)
+    groups, labels = group_names(arms)
     figure = go.Figure()
     _add_equal_d_prime(figure, arms)
     for label in labels:
@@ -171,7 +160,7 @@ def sensitivity_specificity(
         )
     if arrow is not None:
         figure.add_annotation(_arrow(*arrow))
-    figure.update_layout(height=600, legend=_legend_above())
+    figure.update_layout(height=600, legend=legend_above())
     best = max(arms, key=lambda arm: arm.sensitivity.value)
     return finish(
         figure,
@@ -290,12 +279,6 @@ def _colour(number: int) -> str:
     return COLORWAY[number % len(COLORWAY)]
 
 
-def _names(arms: Sequence[ClassifierArm]) -> tuple[list[str], list[str]]:
-    """Groups and labels in order of appearance."""
-    groups = dict.fromkeys(arm.group for arm in arms)
-    return list(groups), list(dict.fromkeys(arm.label for arm in arms))
-
-
 def _hover(arm: ClassifierArm) -> str:
     lines = [f"<b>({arm.short}) {arm.label}</b>, {arm.group}"]
     for measure in MEASURES:
@@ -304,7 +287,3 @@ def _hover(arm: ClassifierArm) -> str:
         interval = f" ({percent(ends[0])} to {percent(ends[1])})" if ends else ""
         lines.append(f"{measure} {percent(share.value)}{interval}, n {share.n:,}")
     return "<br>".join(lines)
-
-
-def _legend_above() -> dict:
-    return {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"}

@@ -8,6 +8,14 @@ import plotly.graph_objects as go
 # on white and on the dark theme's near-black.
 COLORWAY = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 GRID = "rgba(128, 128, 128, 0.25)"
+GUIDE = "rgba(128,128,128,0.65)"  # reads on white and on dark
+SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+LABEL_PX = 11
+
+
+def legend_above() -> dict[str, object]:
+    """A legend in one line above the plot, on the left."""
+    return {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"}
 
 
 def finish(figure: go.Figure, *, alt: str) -> go.Figure:

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pathogan_core.figures.style import finish
+from pathogan_core.figures.style import finish, legend_above
 
 
 def training_curve(
@@ -36,6 +36,6 @@ def training_curve(
         title={"text": title, "font_size": 14, "x": 0, "xanchor": "left", "xref": "paper"},
         height=340,
         margin_t=90 if len(keys) > 1 else 50,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        legend=legend_above(),
     )
     return figure

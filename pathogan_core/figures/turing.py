@@ -13,14 +13,10 @@ from scipy import stats
 
 from pathogan_core.evaluation.turing import ALPHA, TuringResult
 from pathogan_core.evaluation.turing_answers import p_text, percent
-from pathogan_core.figures.style import finish
+from pathogan_core.figures.grouped_rows import group_names, group_offset, lay_out_rows
+from pathogan_core.figures.style import GUIDE, LABEL_PX, SYMBOLS, finish, legend_above
 
-GUIDE = "rgba(128,128,128,0.65)"  # reads on white and on dark
 BAND = "rgba(128,128,128,0.15)"
-SYMBOLS = ("circle", "diamond", "square", "triangle-up")
-ROW_HEIGHT_PX = 44
-LABEL_PX = 11
-GROUP_GAP = 0.26  # of a row, between the groups' marks
 
 
 class TuringRow(Protocol):
@@ -42,11 +38,11 @@ def accuracy_intervals(rows: Sequence[TuringRow]) -> go.Figure:
     A filled mark differs from 50% (p < 0.05 in that row alone), an open one does not. The grey
     band holds the accuracies that cannot differ at the smallest n shown.
     """
-    groups, labels = _names(rows)
+    groups, labels = group_names(rows)
     figure = go.Figure()
     for number, group in enumerate(groups):
         own = [row for row in rows if row.group == group]
-        offset = (number - (len(groups) - 1) / 2) * GROUP_GAP
+        offset = group_offset(number, len(groups))
         symbol = SYMBOLS[number % len(SYMBOLS)]
         results = [row.result for row in own]
         figure.add_trace(
@@ -82,14 +78,7 @@ def accuracy_intervals(rows: Sequence[TuringRow]) -> go.Figure:
         ticksuffix="%",
         zeroline=False,
     )
-    figure.update_yaxes(
-        tickvals=list(range(len(labels))),
-        ticktext=labels,
-        range=[len(labels) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-    )
-    figure.update_layout(height=140 + ROW_HEIGHT_PX * len(labels), legend=_legend_above())
+    lay_out_rows(figure, labels)
     told = sum(_told_apart(row) for row in rows)
     return finish(
         figure,
@@ -108,7 +97,7 @@ def bias_plane(rows: Sequence[TuringRow]) -> go.Figure:
     Rows that showed one truth only have no place here and are left out.
     """
     drawn = [row for row in rows if row.result.d_prime is not None]
-    groups, labels = _names(drawn)
+    groups, labels = group_names(drawn)
     short = _shortest_names(labels)
     positions = _label_positions(drawn, short)
     figure = go.Figure()
@@ -132,7 +121,7 @@ def bias_plane(rows: Sequence[TuringRow]) -> go.Figure:
     axis = {"range": [0, 100], "ticksuffix": "%", "dtick": 20, "zeroline": False}
     figure.update_xaxes(title="synthetic called synthetic", constrain="domain", **axis)
     figure.update_yaxes(title="real called real", scaleanchor="x", constrain="domain", **axis)
-    figure.update_layout(height=560, legend=_legend_above())
+    figure.update_layout(height=560, legend=legend_above())
     leaning = sum((row.result.criterion or 0) > 0 for row in drawn)
     return finish(
         figure,
@@ -170,12 +159,6 @@ def _guide(x: npt.ArrayLike, y: npt.ArrayLike, dash: str) -> go.Scatter:
     return go.Scatter(
         x=x, y=y, mode="lines", line=line, showlegend=False, hoverinfo="skip", zorder=-1
     )
-
-
-def _names(rows: Sequence[TuringRow]) -> tuple[list[str], list[str]]:
-    """Groups and labels in order of appearance."""
-    groups = dict.fromkeys(row.group for row in rows)
-    return list(groups), list(dict.fromkeys(row.label for row in rows))
 
 
 def _shortest_names(labels: Sequence[str]) -> dict[str, str]:
@@ -251,7 +234,3 @@ def _hover(row: TuringRow) -> str:
     if r.d_prime is not None and r.criterion is not None:
         lines.append(f"d' {r.d_prime:.2f}, criterion {r.criterion:+.2f}")
     return "<br>".join(lines)
-
-
-def _legend_above() -> dict:
-    return {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"}
