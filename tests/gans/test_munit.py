@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toys import every, weights
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.gans import munit
@@ -39,10 +40,6 @@ def noise(count: int = 6, size: int = 16, seed: int = 0) -> DeviceImages:
     return DeviceImages(rng.integers(0, 256, (count, size, size), np.uint8))
 
 
-def every(images: DeviceImages) -> torch.Tensor:
-    return images[torch.arange(len(images))]
-
-
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -60,14 +57,6 @@ def losses(translators, discriminators, **changes):
     config = small(**changes)
     domains = Domains(noise(), noise(seed=1), 16, config.batch_size, True)
     return munit.losses(config, domains, translators, discriminators)
-
-
-def weights(trained: Program) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}.{key}": value.clone()
-        for name, module in trained.checkpointed.items()
-        for key, value in module.state_dict().items()
-    }
 
 
 def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:

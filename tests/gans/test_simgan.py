@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toys import every, weights
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.gans import simgan
@@ -47,10 +48,6 @@ def discs(grey: int, count: int = 16) -> DeviceImages:
     return DeviceImages((grey * inside).astype(np.uint8))
 
 
-def every(images: DeviceImages) -> torch.Tensor:
-    return images[torch.arange(len(images))]
-
-
 def program(seed: int = 0, **changes) -> Program:
     return simgan.program(small(**changes), noise(), noise(seed=1), seed)
 
@@ -60,14 +57,6 @@ def networks() -> tuple[simgan.Refiner, simgan.Discriminator]:
     for network in (refiner, discriminator):
         simgan.initialise(network, 0)
     return refiner, discriminator
-
-
-def weights(trained: Program) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}.{key}": value.clone()
-        for name, module in trained.checkpointed.items()
-        for key, value in module.state_dict().items()
-    }
 
 
 def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
