@@ -218,11 +218,10 @@ def _drawn(generator: Generator, latent: int, count: int, seed: int) -> Iterator
     import numpy as np
     import torch
 
-    from pathogan_core.gans.sampling import draw
+    from pathogan_core.gans.sampling import draw, latent_stream
     from pathogan_core.training.batches import to_uint8
-    from pathogan_core.training.randomness import derive_seed
 
-    stream = np.random.default_rng(derive_seed(seed, "sample"))
+    stream = latent_stream(seed)
     for begin in range(0, count, BATCH):
         latents = torch.from_numpy(stream.standard_normal((BATCH, latent), np.float32))
         yield from to_uint8(draw(generator, latents))[: count - begin, 0].numpy()

@@ -9,11 +9,17 @@ from torch import Tensor, nn
 from pathogan_core.training.randomness import derive_seed
 
 
+def latent_stream(seed: int) -> np.random.Generator:
+    """Where a sample's latents come from, one image after the other.
+
+    NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
+    """
+    return np.random.default_rng(derive_seed(seed, "sample"))
+
+
 def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int = 256) -> Tensor:
     """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped."""
-    # NumPy's stream, unlike torch.randn's, begins alike whatever the count: image 3 stays image 3.
-    stream = np.random.default_rng(derive_seed(seed, "sample"))
-    latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
+    latents = torch.from_numpy(latent_stream(seed).standard_normal((count, latent), np.float32))
     return draw(generator, latents, batch)
 
 
