@@ -142,6 +142,11 @@ class TumourClassifier(nn.Module):
         for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
+    def standardised(self, images: Tensor) -> Tensor:
+        """What the trunk takes, ``[N, 3, S, S]``, of images ``[N, 1, S, S]``."""
+        rgb = ((images + 1) / 2 - self.mean) / self.deviation
+        return rgb.contiguous(memory_format=torch.channels_last)
+
     def forward(self, images: Tensor, uniform: Tensor | None = None) -> Tensor:
         """Logits ``[N]`` in fp32.
 
@@ -150,8 +155,7 @@ class TumourClassifier(nn.Module):
             uniform: ``[N, features]`` on [0, 1): the dropout's randomness. Without it nothing is
                 dropped. `nn.Dropout` would draw from a global generator that no checkpoint holds.
         """
-        rgb = ((images + 1) / 2 - self.mean) / self.deviation
-        features = self.trunk(rgb.contiguous(memory_format=torch.channels_last))
+        features = self.trunk(self.standardised(images))
         with torch.autocast(images.device.type, enabled=False):
             features = features.float()
             if uniform is not None:
@@ -250,6 +254,22 @@ def predict(network: nn.Module, images: np.ndarray, batch: int = 128) -> np.ndar
         logits = _logits(network.eval(), DeviceImages(images, device), batch)
     network.train(was_training)
     return logits.double().sigmoid().cpu().numpy()
+
+
+def features(network: TumourClassifier, images: np.ndarray, batch: int = 128) -> np.ndarray:
+    """What the last layer sees of uint8 images ``[N, S, S]``: float32 ``[N, features]``.
+
+    In evaluation mode and fp32, as `predict`.
+    """
+    trunk, was_training = network.trunk, network.training
+    network.eval()
+    device = next(network.parameters()).device
+    held = DeviceImages(images, device)
+    rows = torch.arange(len(images), device=device)
+    with torch.no_grad():
+        found = torch.cat([trunk(network.standardised(held[part])) for part in rows.split(batch)])
+    network.train(was_training)
+    return found.cpu().numpy()
 
 
 def _logits(network: nn.Module, images: DeviceImages, batch: int = 128) -> Tensor:

@@ -18,6 +18,8 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.metric import Metric, percentile_interval
 from pathogan_core.evaluation.turing import clopper_pearson, holm
 
+REVISION = 1
+"""Raised when a change of code changes the measures."""
 THRESHOLD = 0.5
 """A probability from here on is called tumour. Thesis silent; the usual one."""
 

@@ -26,6 +26,7 @@ from pathogan_core.experiments.store import (
     RunSpec,
     RunStore,
 )
+from pathogan_core.experiments.weights import load_network
 from pathogan_core.files import sha256_of_file
 from pathogan_core.gans import dcgan, sampling
 from pathogan_core.places import data_root, project_root, runs_root
@@ -219,25 +220,8 @@ def measurement(parameters: Parameters, slices: PreparedSlices) -> Measurement |
 
 
 def load_generator(run: Run) -> dcgan.Generator:
-    """The finished run's generator, held against its record.
-
-    Raises:
-        PathoganError: its weights are missing, damaged, pickled, not finite, or do not fit the
-            record.
-    """
-    tensors, header = run.load_tensors()
-    where, remedy = run.folder / GENERATOR, "restore it from a copy, or train the run again"
-    if not all(tensor.isfinite().all() for tensor in tensors.values()):
-        raise PathoganError("has weights that are not finite numbers", where=where, remedy=remedy)
-    try:
-        if any(run.record.config[name] != value for name, value in header["config"].items()):
-            raise ValueError("weights of another configuration")
-        generator = dcgan.Generator(dcgan.DCGANConfig(**header["config"]))
-        generator.load_state_dict(tensors)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        problem = "does not fit the record beside it (other names, shapes or settings)"
-        raise PathoganError(problem, where=where, remedy=remedy) from error
-    return generator
+    """The finished run's generator; see `weights.load_network` for what is refused."""
+    return load_network(run, lambda config: dcgan.Generator(dcgan.DCGANConfig(**config)))
 
 
 def generated(run: Run, count: int, seed: int = 0) -> np.ndarray:

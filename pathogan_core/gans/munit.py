@@ -250,7 +250,9 @@ def translation_terms(
 
 
 @torch.no_grad()
-def refine(translators: Translators, images: Tensor, seed: int, batch: int = 16) -> Tensor:
+def refine(
+    translators: Translators, images: Tensor, seed: int, batch: int = 16, first: int = 0
+) -> Tensor:
     """Synthetic images in styles of the real domain, drawn from N(0, I).
 
     Image i's style is a function of `seed` and i only.
@@ -258,6 +260,7 @@ def refine(translators: Translators, images: Tensor, seed: int, batch: int = 16)
     Args:
         translators: ``program(...).modules["translators"]``.
         images: float ``[N, 1, S, S]`` in [-1, 1].
+        first: i of the first of them, where they are a part of many.
 
     Returns:
         Float ``[N, 1, S, S]`` in [-1, 1] on the CPU.
@@ -268,7 +271,8 @@ def refine(translators: Translators, images: Tensor, seed: int, batch: int = 16)
     check_size(images.shape[-1], least=16)
     source, target = translators[SYNTHETIC], translators[REAL]
     parameter = next(target.parameters())
-    styles = draw_styles(len(images), target.style_encoder.code.out_features, seed)
+    size = target.style_encoder.code.out_features
+    styles = draw_styles(first + len(images), size, seed)[first:]
     refined = [
         target.decode(
             source.content_encoder(some.to(parameter.device)), style.to(parameter.device)

@@ -274,7 +274,7 @@ class AtStage(nn.Module):
 
 
 def sample(
-    generator: Generator,
+    generator: nn.Module,
     count: int,
     latent: int,
     seed: int,
@@ -284,7 +284,7 @@ def sample(
     """`count` images, float ``[count, 1, R, R]`` on the CPU, not yet clipped, as `sampling.sample`.
 
     Args:
-        generator: a program's ``best("generator")``: the average, where one is kept.
+        generator: a `Generator`, best a program's ``best("generator")``: the average, if kept.
         stage: where a run that ended early stands, ``config.growth.at(images seen)``, or an earlier
             one; without it the full network.
     """
@@ -292,11 +292,11 @@ def sample(
 
 
 def draw(
-    generator: Generator, latents: Tensor, batch: int = 32, stage: Stage | None = None
+    generator: nn.Module, latents: Tensor, batch: int = 32, stage: Stage | None = None
 ) -> Tensor:
     """Images of given latents ``[N, latent]``: float ``[N, 1, R, R]`` on the CPU, not clipped."""
     return sampling.draw(_staged(generator, stage), latents, batch)
 
 
-def _staged(generator: Generator, stage: Stage | None) -> nn.Module:
+def _staged(generator: nn.Module, stage: Stage | None) -> nn.Module:
     return generator if stage is None else AtStage(generator, stage)

@@ -1,0 +1,135 @@
+"""One PGGAN for each class draws slices from noise (thesis section 4.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pathogan_core.experiments.chapter4.data import SEQUENCE, Chapter
+from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
+from pathogan_core.experiments.weights import load_network
+from pathogan_core.files import atomic_write
+from pathogan_core.gans import pggan
+from pathogan_core.gans.growth import Stage, equal_phases
+from pathogan_core.gans.pggan_networks import Generator
+from pathogan_core.training.batches import DeviceImages, to_uint8
+from pathogan_core.training.checkpoint import save_tensors
+from pathogan_core.training.loop import Clock, train
+from pathogan_core.training.phases import Program
+
+GROWTH = "growth"
+"""Folder within a run: images of always the same latents, at each line of the log."""
+PREVIEWED = 8
+
+
+def images_to_see(chapter: Chapter, name: str) -> int:
+    """Real images that the PGGAN of a class is trained with, repetitions counted."""
+    p = chapter.parameters
+    return p.pggan_images or p.pggan_epochs * chapter.provenance("train", name)["images"]
+
+
+def configuration(chapter: Chapter, name: str) -> pggan.PGGANConfig:
+    """The PGGAN of a class; classes differ only where the phases' length is one of epochs."""
+    p = chapter.parameters
+    config = pggan.PGGANConfig(
+        image_size=p.gan_size,
+        width=p.pggan_width,
+        latent=p.pggan_latent,
+        batch_sizes=p.pggan_batches,
+        crop_pixels=p.crop_pixels,
+        bf16=p.bf16,
+    )
+    stable, fade = p.stable_images, p.fade_images
+    if not stable:
+        stable = fade = equal_phases(images_to_see(chapter, name), config.levels)
+    return replace(config, stable_images=stable, fade_images=fade)
+
+
+def train_pggan(chapter: Chapter, name: str) -> Run:
+    """The PGGAN of a class, ``tumour`` or ``non_tumour``: found, resumed or trained."""
+    config, seed = configuration(chapter, name), chapter.parameters.seed
+    images = images_to_see(chapter, name)
+    spec = RunSpec(
+        chapter="ch4",
+        setup=f"pggan-{name}-{config.image_size}",
+        method="pggan",
+        revision=pggan.REVISION,
+        config={**asdict(config), "images": images, "sequence": SEQUENCE, "split": "train"},
+        inputs={"images": chapter.provenance("train", name)},
+        scale=chapter.parameters.scale,
+        seed=seed,
+    )
+
+    def run(folder: Path) -> Outcome:
+        real = DeviceImages(chapter.gan_images(name), chapter.device)
+        program = pggan.program(config, real, seed, chapter.device)
+        steps = config.steps(images)
+        preview = _previewer(config, program, folder / GROWTH, seed)
+        options = replace(chapter.loop_options(steps), on_tick=preview)
+        clock = train(program, folder, steps=steps, seed=seed, options=options)
+        weights = program.best("generator").state_dict()
+        save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
+        return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
+
+    return chapter.store.train_or_load(spec, run)
+
+
+def _previewer(
+    config: pggan.PGGANConfig, program: Program, folder: Path, seed: int
+) -> Callable[[Clock, dict[str, Any]], None]:
+    """Writes images of the averaged generator as it is, named by the real images seen."""
+
+    def preview(clock: Clock, _: dict[str, Any]) -> None:
+        stage = config.growth.at(clock.images)
+        drawn = pggan.sample(program.best("generator"), PREVIEWED, config.latent, seed, stage=stage)
+        with atomic_write(folder / f"{clock.images:010d}.npy") as handle:
+            np.save(handle, to_uint8(drawn)[:, 0].numpy())
+
+    return preview
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a generator drew while it grew: uint8 ``[8, R, R]`` after so many real images."""
+
+    images_seen: int
+    stage: Stage
+    images: np.ndarray
+
+
+def previews(run: Run) -> list[Preview]:
+    """Images of always the same latents, at each line of the log, oldest first."""
+    growth = pggan_config_of(run).growth
+    found = sorted((run.folder / GROWTH).glob("*.npy"))
+    seen = [int(path.stem) for path in found]
+    return [
+        Preview(count, growth.at(count), np.load(path, allow_pickle=False))
+        for count, path in zip(seen, found, strict=True)
+    ]
+
+
+def pggan_config_of(run: Run) -> pggan.PGGANConfig:
+    """The configuration in a run's record."""
+    names = {field.name for field in fields(pggan.PGGANConfig)}
+    return pggan.PGGANConfig(**{k: v for k, v in run.record.config.items() if k in names})
+
+
+def load_generator(run: Run) -> Generator:
+    """A finished PGGAN's averaged generator; see `weights.load_network` for what is refused."""
+
+    def build(values: dict[str, Any]) -> Generator:
+        config = pggan.PGGANConfig(**values)
+        return Generator(config.channels, config.latent)
+
+    return load_network(run, build)
+
+
+def draw(run: Run, count: int, seed: int, stage: Stage | None = None) -> np.ndarray:
+    """`count` images as the PGGAN draws them, uint8 ``[count, R, R]``."""
+    generator, latent = load_generator(run), run.record.config["latent"]
+    drawn = pggan.sample(generator, count, latent, seed, batch=64, stage=stage)
+    return to_uint8(drawn)[:, 0].numpy()

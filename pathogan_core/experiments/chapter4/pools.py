@@ -1,0 +1,169 @@
+"""Synthetic images of a class, stored once for all arms that use them, and which to discard.
+
+The thesis draws them with PGGAN, discards about a quarter "by clustering", and refines the rest
+(sections 4.2.2, 4.2.3). A pool is a run whose result is a file of images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pathogan_core.cad.resnet50 import features
+from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation import discarding
+from pathogan_core.evaluation.discarding import Discarding, DiscardingConfig
+from pathogan_core.evaluation.metric import proportion
+from pathogan_core.experiments.chapter4.classifying import load_classifier, real_only
+from pathogan_core.experiments.chapter4.data import Chapter
+from pathogan_core.experiments.chapter4.drawing import load_generator, train_pggan
+from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
+from pathogan_core.files import atomic_write
+from pathogan_core.gans import pggan, sampling
+from pathogan_core.training.batches import to_uint8
+from pathogan_core.training.checkpoint import save_tensors
+
+REVISION = 1  # raise when a change here alters the images of an unchanged configuration
+IMAGES = "images.npy"
+CLUSTERS = "clusters.safetensors"
+AT_ONCE = 512  # images: bounds memory whatever a pool's size
+
+
+def drawn(chapter: Chapter, name: str) -> Run:
+    """A class's pool as its PGGAN draws it, before anything is discarded."""
+    p, source = chapter.parameters, train_pggan(chapter, name)
+    spec = RunSpec(
+        chapter="ch4",
+        setup=f"pool-pggan-{name}",
+        method="pool",
+        revision=REVISION,
+        config={"of": "pggan", "images": p.pool_images},
+        inputs={"generator": made_by(source)},
+        scale=p.scale,
+        seed=p.seed,
+    )
+    side, latent = source.record.config["image_size"], source.record.config["latent"]
+
+    def parts() -> Iterator[np.ndarray]:
+        generator = load_generator(source).to(chapter.device)
+        stream = sampling.latent_stream(p.seed)
+        for start in range(0, p.pool_images, AT_ONCE):
+            count = min(AT_ONCE, p.pool_images - start)
+            latents = torch.from_numpy(stream.standard_normal((count, latent), np.float32))
+            yield to_uint8(pggan.draw(generator, latents))[:, 0].numpy()
+
+    return chapter.store.train_or_load(spec, storing(parts, (p.pool_images, side, side)))
+
+
+def discarded(chapter: Chapter, name: str) -> Run:
+    """Which clusters of a class's pool are odd, in the eyes of the classifier of real images.
+
+    The thesis does not name its features. The baseline's have to do with tumours, and need no
+    weights from elsewhere.
+    """
+    p, pool = chapter.parameters, drawn(chapter, name)
+    judge = real_only(chapter, p.trainings[0], p.seeds[0])
+    config = DiscardingConfig(
+        components=p.components,
+        clusters=p.clusters,
+        quantile=p.odd_quantile,
+        odd=getattr(p, f"odd_{name}"),
+        seed=p.seed,
+    )
+    spec = RunSpec(
+        chapter="ch4",
+        setup=f"discarding-{name}",
+        method="discarding",
+        revision=discarding.REVISION,
+        config={**asdict(config), "crop_first": p.crop_first, "image_size": p.classifier_size},
+        inputs={
+            "images": chapter.provenance("train", name),
+            "synthetic": made_by(pool),
+            "features": made_by(judge),
+        },
+        scale=p.scale,
+        seed=p.seed,
+    )
+
+    def run(folder: Path) -> Outcome:
+        started = time.monotonic()
+        network = load_classifier(judge).to(chapter.device)
+        result = discarding.discard_odd(
+            fake=features(network, chapter.for_classifier(images_of(pool))),
+            real=features(network, chapter.classifier_images("train", name)),
+            patients=chapter.patients("train", name),
+            config=config,
+        )
+        tensors = {key: torch.as_tensor(value) for key, value in vars(result).items()}
+        save_tensors(folder / CLUSTERS, tensors, {})
+        return Outcome(steps=0, images_seen=0, wall_s=time.monotonic() - started)
+
+    sorted_out = chapter.store.train_or_load(spec, run)
+    return chapter.store.measured(sorted_out, Measurement({"revision": 1}, _odd_share))
+
+
+def clusters_of(sorted_out: Run) -> Discarding:
+    """The clusters of a `discarded` run."""
+    tensors, _ = sorted_out.load_tensors(CLUSTERS)
+    return Discarding(
+        labels=tensors["labels"].numpy(),
+        scores=tensors["scores"].numpy(),
+        threshold=float(tensors["threshold"]),
+        odd=tuple(tensors["odd"].tolist()),
+        centre_distances=tensors["centre_distances"].numpy(),
+    )
+
+
+def kept_images(chapter: Chapter, name: str) -> np.ndarray:
+    """A class's pool without what is discarded, as the classifier gets it: uint8 ``[N, S, S]``."""
+    kept = clusters_of(discarded(chapter, name)).kept
+    return chapter.for_classifier(images_of(drawn(chapter, name))[kept])
+
+
+def _odd_share(sorted_out: Run) -> dict[str, dict[str, Any]]:
+    found = clusters_of(sorted_out)
+    share = proportion(int((~found.kept).sum()), len(found.labels), "the clusters held fixed")
+    return {"odd_share": share.as_json()}
+
+
+def storing(
+    parts: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int, int]
+) -> Callable[[Path], Outcome]:
+    """What makes a pool of `shape` out of uint8 `parts`: for `RunStore.train_or_load`."""
+
+    def store(folder: Path) -> Outcome:
+        started = time.monotonic()
+        layout = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        with atomic_write(folder / IMAGES) as handle:
+            np.lib.format.write_array_header_1_0(handle, layout)
+            for part in parts():
+                handle.write(part.tobytes())
+        return Outcome(steps=0, images_seen=0, wall_s=time.monotonic() - started)
+
+    return store
+
+
+def images_of(pool: Run) -> np.ndarray:
+    """A pool's images, uint8 ``[N, S, S]``, mapped from disk and read-only.
+
+    Raises:
+        PathoganError: the file is missing or damaged.
+    """
+    path = pool.folder / IMAGES
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        remedy = f"delete the folder {pool.folder.name} to make it again"
+        raise PathoganError("is no readable array", where=path, remedy=remedy) from error
+
+
+def made_by(run: Run) -> dict[str, Any]:
+    """An entry of a record's inputs: another run, and what data that one rests on."""
+    first = next(iter(run.record.inputs.values()))
+    return {"fingerprint": run.record.run, "cohort": first["cohort"], "source": first["source"]}
