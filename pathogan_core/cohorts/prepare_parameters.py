@@ -58,7 +58,12 @@ class PreparationParameters:
 
         Whole slices of 240 pixels for all uses. Differs: the thesis pads the GAN's images to 256
         (`frame=256`) but not the classifier's, and shrinks both to 224, so that synthetic brains
-        are 6.25 % smaller than real ones. The smaller sizes are for study scale.
+        are 6.25 % smaller than real ones.
+
+        The smaller sizes are our choice for study scale: means of whole blocks of 2 x 2 and 4 x 4
+        pixels. With zeros around them (240 to 256, 120 to 128, 60 to 64; `slices.fit_frame`) they
+        are what a progressively growing GAN needs; cutting these off again gives exactly the
+        classifier's images. So nothing is resampled, and no scale differs, at these sizes.
 
         Args:
             split: a name of `splits.SECTION4_SPLITS`.
@@ -73,7 +78,7 @@ class PreparationParameters:
             "plane": "axial",
             "first_slice": 30,
             "last_slice": 130,
-            "sizes": (240, 128, 64),
+            "sizes": (240, 120, 60),
             "sequences": ("t1c",),
             "split": SECTION4_SPLITS[split],
         }

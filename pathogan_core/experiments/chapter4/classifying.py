@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pathogan_core.cad import resnet50
-from pathogan_core.cad.image_sets import ImageSet, Mixture
+from pathogan_core.cad.image_sets import TUMOUR, ImageSet, Mixture
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import HeldOut
@@ -31,10 +31,28 @@ INITIAL = {"scratch": resnet50.SCRATCH, "pretrained": "IMAGENET1K_V1"}
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a classifier says of a split's images: probabilities ``[N]``, and whose they are."""
+    """What a classifier says of a split's images.
 
-    held_out: HeldOut
+    Args:
+        labels: ``[N]``, 1 tumour and 0 non-tumour.
+        patients: ``[N]``, whose image each is.
+        scores: probabilities of tumour ``[N]``.
+    """
+
+    labels: np.ndarray
+    patients: np.ndarray
     scores: np.ndarray
+
+    @property
+    def held_out(self) -> HeldOut:
+        """Truth and patients, as the evaluation takes them: of two patients or more."""
+        return HeldOut(self.labels, self.patients)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images on the right side of the threshold."""
+        called = self.scores >= classification.THRESHOLD
+        return float((called == (self.labels == TUMOUR)).mean())
 
 
 def configuration(p: Parameters, training: str) -> resnet50.ResNetConfig:
@@ -71,8 +89,7 @@ def train_classifier(
         MissingImageNetWeights: these are needed and not there.
     """
     p, config = chapter.parameters, configuration(chapter.parameters, training)
-    mixture = Mixture(sets, chapter.device)
-    steps = p.epochs * config.steps_per_epoch(len(mixture))
+    steps = p.epochs * config.steps_per_epoch(sum(map(len, sets)))
     composition = [[part.name, len(part), part.augmented] for part in sets]
     spec = RunSpec(
         chapter="ch4",
@@ -97,7 +114,7 @@ def train_classifier(
 
     def run(folder: Path) -> Outcome:
         weights = project_root() / p.imagenet_weights if p.imagenet_weights else None
-        validation = chapter.labelled("validation")
+        mixture, validation = Mixture(sets, chapter.device), chapter.labelled("validation")
         program = resnet50.program(config, mixture, validation, seed, chapter.device, weights)
         options = chapter.loop_options(steps)
         clock = train(program, folder, steps=steps, seed=seed, options=options)
@@ -132,7 +149,7 @@ def answers(run: Run, split: str = "test") -> Answers:
     scores, labels, owners = (
         tensors[f"{split}/{what}"].numpy() for what in ("scores", "labels", "patients")
     )
-    return Answers(HeldOut(labels, np.array(header["patients"][split])[owners]), scores)
+    return Answers(labels, np.array(header["patients"][split])[owners], scores)
 
 
 def load_classifier(run: Run) -> resnet50.TumourClassifier:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pathogan_core.cohorts.simulated import prepare_simulated
 from pathogan_core.cohorts.slice_classes import CLASSES, SliceClasses
 from pathogan_core.cohorts.slices import fit_frame, resize_area
 from pathogan_core.errors import PathoganError
-from pathogan_core.experiments.chapter4.parameters import Parameters
+from pathogan_core.experiments.chapter4.parameters import DIVISIONS, Parameters
 from pathogan_core.experiments.store import RunStore
 from pathogan_core.files import sha256_of_value
 from pathogan_core.places import data_root, project_root, runs_root
@@ -142,7 +142,7 @@ def _prepared_slices(parameters: Parameters) -> PreparedSlices:
         data_root() / folder,
         parameters.patients,
         parameters.data_seed,
-        PreparationParameters.section4(parameters.division),
+        replace(PreparationParameters.section4(), split=DIVISIONS[parameters.division]),
         workers=2,
     )
 

@@ -14,6 +14,8 @@ from pathogan_core.experiments.published_table2 import ARM_LABELS, TRAINING_LABE
 
 FIELD, SLICE = 256, 240
 """Pixels of 1 mm: what the thesis' PGGAN draws, and the slice within it."""
+DIVISIONS = {**SECTION4_SPLITS, "handful": (0.4, 0.2, 0.4)}
+"""Shares of the patients for training, validation and test; the last one for tiny cohorts."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Parameters:
         scale: name of the preset, for records and captions.
         prepared: folder of prepared axial slices, relative to the project's root; empty: simulate
             `patients` with `data_seed`.
-        division: of the patients; ``possible``, or ``printed`` as the thesis has it.
+        division: of the patients, a name of `DIVISIONS`: ``possible``, ``printed`` as the thesis
+            has it (which cannot be), or ``handful``.
         tumour_rule, tumour_voxels, every, brain_fraction: see `slice_classes.SliceClasses`.
         train_patients: so many of the training patients only; 0 for all.
         gan_size: pixels of PGGAN's images, 256 in the thesis; slices lie in them with zeros around.
@@ -61,9 +64,9 @@ class Parameters:
 
     scale: str = "smoke"
     prepared: str = ""
-    patients: int = 4
+    patients: int = 5
     data_seed: int = 0
-    division: str = "possible"
+    division: str = "handful"
     tumour_rule: str = "core"
     tumour_voxels: int = 40
     every: int = 1
@@ -125,7 +128,7 @@ class Parameters:
     def __post_init__(self) -> None:
         choices: dict[str, tuple[str, ...]] = {
             "scale": ("smoke", "demo", "study", "thesis"),
-            "division": tuple(SECTION4_SPLITS),
+            "division": tuple(DIVISIONS),
             "tumour_rule": tuple(TUMOUR_RULES),
             "arms": tuple(ARM_LABELS),
             "trainings": tuple(TRAINING_LABELS),

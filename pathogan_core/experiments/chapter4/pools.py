@@ -29,7 +29,9 @@ from pathogan_core.gans import pggan, sampling
 from pathogan_core.training.batches import to_uint8
 from pathogan_core.training.checkpoint import save_tensors
 
-REVISION = 1  # raise when a change here alters the images of an unchanged configuration
+REVISION = DISCARDING_REVISION = (
+    1  # raise when a change here alters the images of an unchanged configuration
+)
 IMAGES = "images.npy"
 CLUSTERS = "clusters.safetensors"
 AT_ONCE = 512  # images: bounds memory whatever a pool's size
@@ -73,14 +75,14 @@ def discarded(chapter: Chapter, name: str) -> Run:
         components=p.components,
         clusters=p.clusters,
         quantile=p.odd_quantile,
-        odd=getattr(p, f"odd_{name}"),
+        odd=p.odd_tumour if name == "tumour" else p.odd_non_tumour,
         seed=p.seed,
     )
     spec = RunSpec(
         chapter="ch4",
         setup=f"discarding-{name}",
         method="discarding",
-        revision=discarding.REVISION,
+        revision=DISCARDING_REVISION,
         config={**asdict(config), "crop_first": p.crop_first, "image_size": p.classifier_size},
         inputs={
             "images": chapter.provenance("train", name),
@@ -101,11 +103,13 @@ def discarded(chapter: Chapter, name: str) -> Run:
             config=config,
         )
         tensors = {key: torch.as_tensor(value) for key, value in vars(result).items()}
+        tensors["odd"] = tensors["odd"].long()  # an empty tuple has no type
         save_tensors(folder / CLUSTERS, tensors, {})
         return Outcome(steps=0, images_seen=0, wall_s=time.monotonic() - started)
 
     sorted_out = chapter.store.train_or_load(spec, run)
-    return chapter.store.measured(sorted_out, Measurement({"revision": 1}, _odd_share))
+    how = Measurement({"revision": DISCARDING_REVISION}, _odd_share)
+    return chapter.store.measured(sorted_out, how)
 
 
 def clusters_of(sorted_out: Run) -> Discarding:
@@ -120,10 +124,28 @@ def clusters_of(sorted_out: Run) -> Discarding:
     )
 
 
-def kept_images(chapter: Chapter, name: str) -> np.ndarray:
-    """A class's pool without what is discarded, as the classifier gets it: uint8 ``[N, S, S]``."""
-    kept = clusters_of(discarded(chapter, name)).kept
-    return chapter.for_classifier(images_of(drawn(chapter, name))[kept])
+def kept(chapter: Chapter, name: str) -> Run:
+    """A class's pool without what is discarded, as the classifier gets it."""
+    p, pool, sorted_out = chapter.parameters, drawn(chapter, name), discarded(chapter, name)
+    spec = RunSpec(
+        chapter="ch4",
+        setup=f"pool-kept-{name}",
+        method="pool",
+        revision=REVISION,
+        config={"of": "kept", "crop_first": p.crop_first, "image_size": p.classifier_size},
+        inputs={"synthetic": made_by(pool), "clusters": made_by(sorted_out)},
+        scale=p.scale,
+        seed=p.seed,
+    )
+    chosen = np.flatnonzero(clusters_of(sorted_out).kept)
+
+    def parts() -> Iterator[np.ndarray]:
+        images = images_of(pool)
+        for rows in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
+            yield chapter.for_classifier(images[rows])
+
+    shape = (len(chosen), p.classifier_size, p.classifier_size)
+    return chapter.store.train_or_load(spec, storing(parts, shape))
 
 
 def _odd_share(sorted_out: Run) -> dict[str, dict[str, Any]]:

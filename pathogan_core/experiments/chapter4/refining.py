@@ -108,7 +108,7 @@ def train_refiner(chapter: Chapter, method: str, name: str) -> Run:
     """
     p, how = chapter.parameters, METHODS[method]
     config, candidates = how.config(p), sorted(how.steps(p))
-    sorted_out = pools.discarded(chapter, name)
+    kept = pools.kept(chapter, name)
     spec = RunSpec(
         chapter="ch4",
         setup=f"{method}-{name}-{p.classifier_size}",
@@ -118,18 +118,17 @@ def train_refiner(chapter: Chapter, method: str, name: str) -> Run:
             **asdict(config),
             "steps": candidates,
             "images": p.refiner_images,
-            "crop_first": p.crop_first,
         },
         inputs={
             "images": chapter.provenance("train", name),
-            "synthetic": pools.made_by(sorted_out),
+            "synthetic": pools.made_by(kept),
         },
         scale=p.scale,
         seed=p.seed,
     )
 
     def run(folder: Path) -> Outcome:
-        synthetic = pools.kept_images(chapter, name)[: p.refiner_images]
+        synthetic = np.array(pools.images_of(kept)[: p.refiner_images])
         real = _some(chapter.classifier_images("train", name), p.refiner_images, p.seed)
         program = how.program(
             config,
@@ -155,24 +154,25 @@ def train_refiner(chapter: Chapter, method: str, name: str) -> Run:
 def refined(chapter: Chapter, method: str, name: str, steps: int) -> Run:
     """The pool of a class, without what was discarded, refined after so many steps."""
     p, how = chapter.parameters, METHODS[method]
-    refiner = train_refiner(chapter, method, name)
+    kept, refiner = pools.kept(chapter, name), train_refiner(chapter, method, name)
     spec = RunSpec(
         chapter="ch4",
         setup=f"pool-{method}-{name}",
         method="pool",
         revision=pools.REVISION,
         config={"of": method, "steps": steps},
-        inputs={"refiner": pools.made_by(refiner)},
+        inputs={"refiner": pools.made_by(refiner), "synthetic": pools.made_by(kept)},
         scale=p.scale,
         seed=p.seed,
     )
-    images = pools.kept_images(chapter, name)
+    images = pools.images_of(kept)
 
     def parts() -> Iterator[np.ndarray]:
         network = load_network(refiner, how.build, weights_file(steps)).to(chapter.device)
         for first in range(0, len(images), pools.AT_ONCE):
-            part = to_unit_range(torch.from_numpy(images[first : first + pools.AT_ONCE]))[:, None]
-            yield to_uint8(how.refine(network, part, p.seed, first))[:, 0].numpy()
+            part = np.array(images[first : first + pools.AT_ONCE])
+            given = to_unit_range(torch.from_numpy(part))[:, None]
+            yield to_uint8(how.refine(network, given, p.seed, first))[:, 0].numpy()
 
     return chapter.store.train_or_load(spec, pools.storing(parts, images.shape))
 

@@ -1,0 +1,186 @@
+"""The arms of Table 2: what is added to the real images, and what that changes (thesis 4.2.4).
+
+An arm is data: which sets of images it is made of. Asking for one makes whatever it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pathogan_core.cad.image_sets import ImageSet
+from pathogan_core.cad.imagenet import MissingImageNetWeights
+from pathogan_core.cohorts.slice_classes import CLASSES
+from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation import classification
+from pathogan_core.evaluation.classification import Difference
+from pathogan_core.experiments.chapter4 import classifying, pools, refining
+from pathogan_core.experiments.chapter4.classifying import arm_setup, train_classifier
+from pathogan_core.experiments.chapter4.data import Chapter, labels_of
+from pathogan_core.experiments.store import Run
+
+BASELINE = "real"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is added to the real images.
+
+    Args:
+        classic: augmented real images, in units of "200k" (`Parameters.added_images`).
+        synthetic: ``pggan``, ``undiscarded``, ``munit`` or ``simgan``; one unit of them.
+    """
+
+    classic: int = 0
+    synthetic: str | None = None
+
+
+ARMS: Mapping[str, Arm] = {
+    "real": Arm(),
+    "classic-200k": Arm(classic=1),
+    "classic-400k": Arm(classic=2),
+    "pggan": Arm(synthetic="pggan"),
+    "pggan-undiscarded": Arm(synthetic="undiscarded"),
+    "classic-pggan": Arm(classic=1, synthetic="pggan"),
+    "munit": Arm(synthetic="munit"),
+    "classic-munit": Arm(classic=1, synthetic="munit"),
+    "simgan": Arm(synthetic="simgan"),
+    "classic-simgan": Arm(classic=1, synthetic="simgan"),
+}
+
+
+def train_arm(chapter: Chapter, arm: str, training: str, seed: int) -> Run:
+    """The classifier of one arm, training and seed: found, resumed or trained."""
+    sets, made_from = image_sets(chapter, ARMS[arm])
+    setup = arm_setup(arm, training, seed)
+    return train_classifier(chapter, setup, sets, made_from, training, seed)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Arms by (arm, training): runs, one for each seed, or why there are none."""
+
+    runs: dict[tuple[str, str], list[Run]]
+    not_run: dict[tuple[str, str], str]
+
+    def of(self, training: str) -> dict[str, list[Run]]:
+        """The runs of one training by arm."""
+        return {arm: runs for (arm, own), runs in self.runs.items() if own == training}
+
+
+def train_arms(chapter: Chapter) -> Grid:
+    """The arms, trainings and seeds that the parameters name.
+
+    What needs ImageNet weights that are not there is left out, and everything else is run.
+    """
+    p, grid = chapter.parameters, Grid({}, {})
+    for training in p.trainings:
+        for arm in p.arms:
+            try:
+                runs = [train_arm(chapter, arm, training, seed) for seed in p.seeds]
+                grid.runs[arm, training] = runs
+            except MissingImageNetWeights as error:
+                grid.not_run[arm, training] = f"{error.problem}: {error.remedy}"
+    return grid
+
+
+def image_sets(chapter: Chapter, arm: Arm) -> tuple[list[ImageSet], dict[str, Any]]:
+    """What a classifier of this arm learns from, and entries of its record's inputs."""
+    unit = chapter.parameters.added_images
+    sets, made_from = [chapter.training], dict[str, Any]()
+    if arm.classic:
+        added = replace(chapter.training, name="classic", count=arm.classic * unit, augmented=True)
+        sets.append(added)
+    if arm.synthetic:
+        synthetic, made_from = _synthetic(chapter, arm.synthetic)
+        sets.append(replace(synthetic, count=unit))
+    return sets, made_from
+
+
+def _synthetic(chapter: Chapter, kind: str) -> tuple[ImageSet, dict[str, Any]]:
+    """Both classes' synthetic images, equally many of each."""
+    if kind in refining.METHODS:
+        return refined_set(chapter, kind, chosen_steps(chapter, kind))
+    if kind == "undiscarded":
+        runs = {name: pools.drawn(chapter, name) for name in CLASSES}
+        images = [chapter.for_classifier(pools.images_of(run)) for run in runs.values()]
+    else:
+        runs = {name: pools.kept(chapter, name) for name in CLASSES}
+        images = [pools.images_of(run) for run in runs.values()]
+    return _balanced(kind, images), _made_from(runs)
+
+
+def refined_set(chapter: Chapter, method: str, steps: int) -> tuple[ImageSet, dict[str, Any]]:
+    """Both classes' pools, refined after so many steps."""
+    runs = {name: refining.refined(chapter, method, name, steps) for name in CLASSES}
+    return _balanced(method, [pools.images_of(run) for run in runs.values()]), _made_from(runs)
+
+
+def chosen_steps(chapter: Chapter, method: str) -> int:
+    """The refining steps with the highest validation accuracy, the fewest where several have it."""
+    candidates = sorted(refining.METHODS[method].steps(chapter.parameters))
+    if len(candidates) == 1:
+        return candidates[0]
+    accuracies = candidate_accuracies(chapter, method)
+    return max(candidates, key=lambda steps: (accuracies[steps], -steps))
+
+
+def candidate_accuracies(chapter: Chapter, method: str) -> dict[int, float]:
+    """Validation accuracy by refining steps, of the first seed.
+
+    As in section 4.2.3 the classifier with classic augmentation decides. Differs: it is the one
+    from scratch where the arms are, or where there are no ImageNet weights.
+    """
+    p = chapter.parameters
+    training = "pretrained" if "pretrained" in p.trainings and p.imagenet_weights else "scratch"
+    seed, accuracies = p.seeds[0], {}
+    for steps in sorted(refining.METHODS[method].steps(p)):
+        refined, made_from = refined_set(chapter, method, steps)
+        sets = [*image_sets(chapter, Arm(classic=1))[0], replace(refined, count=p.added_images)]
+        setup = arm_setup(f"classic-{method}", training, seed)
+        run = train_classifier(chapter, setup, sets, made_from, training, seed)
+        accuracies[steps] = classifying.answers(run, "validation").accuracy
+    return accuracies
+
+
+def differences_to_baseline(
+    runs: Mapping[str, Sequence[Run]], baseline: str = BASELINE
+) -> dict[str, dict[str, Difference]]:
+    """Each arm's paired difference to the baseline, by arm and measure, over the same seeds.
+
+    Args:
+        runs: of one training, by arm, in the same order of seeds.
+
+    Raises:
+        PathoganError: no baseline among them, or arms of other seeds or test images.
+    """
+    if baseline not in runs:
+        remedy = "add it to the parameter arms"
+        raise PathoganError("is not among the arms", where=f"baseline {baseline}", remedy=remedy)
+    held_out = classifying.answers(runs[baseline][0]).held_out
+    scores = {arm: _scores(arm, own, runs[baseline]) for arm, own in runs.items()}
+    others = {arm: found for arm, found in scores.items() if arm != baseline}
+    return classification.compare(held_out, scores[baseline], others)
+
+
+def _scores(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> np.ndarray:
+    """``[seeds, N]`` of one arm."""
+    seeds, theirs = ([run.record.seed for run in some] for some in (runs, baseline))
+    tests = {run.record.inputs["test"]["fingerprint"] for run in (*runs, *baseline)}
+    if seeds != theirs or len(tests) > 1:
+        problem = "has runs of other seeds or of other test images than the baseline"
+        raise PathoganError(problem, where=f"arm {arm}", remedy="run both with one parameter file")
+    return np.stack([classifying.answers(run).scores for run in runs])
+
+
+def _balanced(name: str, images: Sequence[np.ndarray]) -> ImageSet:
+    """As many images of each class as the smaller class has."""
+    count = min(map(len, images))
+    return ImageSet(name, np.concatenate([part[:count] for part in images]), labels_of([count] * 2))
+
+
+def _made_from(runs: Mapping[str, Run]) -> dict[str, Any]:
+    return {f"synthetic_{name}": pools.made_by(run) for name, run in runs.items()}
