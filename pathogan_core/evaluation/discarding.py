@@ -5,9 +5,9 @@ features, and a row of its Table 2 is "w/o clustering/discarding"; how images we
 which were discarded it does not say. The procedure and its numbers are therefore this project's
 choices. It takes one class (tumour, non-tumour) at a time, in any feature space.
 
-The yardstick is how far a real image lies from the nearest one of *another* patient. What it cannot
-see: an image whose features are near the mean of all, which is close to everything; one that differs
-only in what hardly varies among real images, which their principal components leave out; and a copy
+The yardstick is how far a real image lies from the nearest one of *another* patient. It cannot see:
+an image whose features are near the mean of all, which is close to everything; one that differs
+only in what hardly varies among real images, which the principal components leave out; and a copy
 of a training image, which is closest of all (`memorisation` looks for those).
 """
 
