@@ -38,13 +38,13 @@ def committed_runs(chapter: str, root: Path | None = None) -> dict[str, Run]:
 
 
 def commit_run(
-    run: Run, sheets: Mapping[str, bytes], *, weights: bool, root: Path | None = None
+    run: Run, files: Mapping[str, bytes], *, weights: bool, root: Path | None = None
 ) -> Path:
     """Copy a finished run to where committed results lie, in place of an earlier one.
 
     Args:
-        run: finished; its record and log are copied.
-        sheets: PNGs of images by file name, e.g. ``samples.png``, made by the caller.
+        run: finished; its record is copied, and its log if it was trained.
+        files: what else to keep, by file name, e.g. PNGs of images; made by the caller.
         weights: its generator too, with kernels in half precision: a repository is no place for
             more, and an image changes by less than a grey level.
         root: as in `committed_run`.
@@ -62,9 +62,10 @@ def commit_run(
             made = Path(scratch) / "made"
             made.mkdir()
             for name in (LOG, RECORD):
-                shutil.copyfile(run.folder / name, made / name)
-            for name, png in sheets.items():
-                (made / name).write_bytes(png)
+                if (run.folder / name).exists():
+                    shutil.copyfile(run.folder / name, made / name)
+            for name, content in files.items():
+                (made / name).write_bytes(content)
             if weights:
                 _write_halved(run, made / GENERATOR)
             if folder.exists():

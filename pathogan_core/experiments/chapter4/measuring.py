@@ -49,9 +49,9 @@ def _measurement(chapter: Chapter, name: str) -> Measurement | None:
 
     def measure(pool: Run) -> dict[str, dict[str, Any]]:
         found = fidelity.measure(
-            _large_enough(np.array(pools.images_of(pool)[:count])),
-            _large_enough(chapter.classifier_images("train", name)),
-            _large_enough(chapter.classifier_images("test", name)),
+            large_enough(np.array(pools.images_of(pool)[:count])),
+            large_enough(chapter.classifier_images("train", name)),
+            large_enough(chapter.classifier_images("test", name)),
             patients_train=chapter.patients("train", name),
             patients_held_out=chapter.patients("test", name),
             seed=seed,
@@ -68,5 +68,6 @@ def _measurement(chapter: Chapter, name: str) -> Measurement | None:
     return Measurement(measured_with, measure)
 
 
-def _large_enough(images: np.ndarray) -> np.ndarray:
+def large_enough(images: np.ndarray) -> np.ndarray:
+    """For the feature network: with a rim of zeros where they are smaller than `SMALLEST`."""
     return fit_frame(images, max(SMALLEST, images.shape[1]))

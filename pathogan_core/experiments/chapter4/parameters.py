@@ -56,6 +56,8 @@ class Parameters:
             steps.
         imagenet_weights: torchvision's file for pre-trained arms, relative to the project's root.
         measured_images: generated images that the distribution measures see.
+        mapped_images, perplexity: of each category in a t-SNE map, and its perplexity; 300 and 100
+            in the thesis.
         bf16: for every network.
         seed: of the GANs and of all that is drawn.
         seeds: of the classifiers.
@@ -114,7 +116,9 @@ class Parameters:
     epoch_steps: int = 4
     patience: int = 0
     imagenet_weights: str = ""
-    measured_images: int = 100
+    measured_images: int = 60
+    mapped_images: int = 30
+    perplexity: float = 20.0
     bf16: bool = False
     seed: int = 0
     seeds: tuple[int, ...] = (0,)
@@ -144,7 +148,7 @@ class Parameters:
                 raise PathoganError("is empty", where=name, remedy="name at least one")
         for name in (
             "patients", "tumour_voxels", "every", "pool_images", "refiner_images", "munit_steps",
-            "simgan_steps", "added_images", "epochs", "measured_images",
+            "simgan_steps", "added_images", "epochs", "measured_images", "mapped_images",
         ):  # fmt: skip
             value = getattr(self, name)
             if not min(value if isinstance(value, tuple) else (value,)) > 0:

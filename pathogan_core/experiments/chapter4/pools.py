@@ -1,7 +1,7 @@
 """Synthetic images of a class, stored once for all arms that use them, and which to discard.
 
-The thesis draws them with PGGAN, discards about a quarter "by clustering", and refines the rest
-(sections 4.2.2, 4.2.3). A pool is a run whose result is a file of images.
+About a quarter of PGGAN's images are no good, says section 4.3.1; an arm of Table 2 is "w/o
+clustering/discarding", and no more is said of it. A pool is a run whose result is a file of images.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def kept(chapter: Chapter, name: str) -> Run:
     p, pool, sorted_out = chapter.parameters, drawn(chapter, name), discarded(chapter, name)
     spec = RunSpec(
         chapter="ch4",
-        setup=f"pool-kept-{name}",
+        setup=f"stage-pggan-{name}",
         method="pool",
         revision=REVISION,
         config={"of": "kept", "crop_first": p.crop_first, "image_size": p.classifier_size},

@@ -157,7 +157,7 @@ def refined(chapter: Chapter, method: str, name: str, steps: int) -> Run:
     kept, refiner = pools.kept(chapter, name), train_refiner(chapter, method, name)
     spec = RunSpec(
         chapter="ch4",
-        setup=f"pool-{method}-{name}",
+        setup=f"stage-{method}-{name}",
         method="pool",
         revision=pools.REVISION,
         config={"of": method, "steps": steps},
