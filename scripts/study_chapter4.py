@@ -39,9 +39,8 @@ def _pggan(chapter: Chapter, kind: str, rest: str) -> tuple[Run, Files]:
     files = {"samples.png": contact_sheet(drawing.draw(run, SAMPLES, seed=0), COLUMNS)}
     previews = drawing.previews(run)
     chosen = np.unique(np.linspace(0, len(previews) - 1, STAGES).round().astype(int))
-    for number in chosen:
-        shown = previews[number]
-        files[f"growth-{shown.images_seen:010d}.png"] = contact_sheet(shown.images, COLUMNS)
+    shown = [previews[number] for number in chosen]
+    files[drawing.GROWTH] = drawing.packed({one.images_seen: one.images for one in shown})
     return run, files
 
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+import torch
 
+from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.chapter4.data import SEQUENCE, Chapter
 from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
 from pathogan_core.experiments.weights import load_network
 from pathogan_core.files import atomic_write
 from pathogan_core.gans import pggan
 from pathogan_core.gans.growth import Stage, equal_phases
-from pathogan_core.gans.pggan_networks import Generator
-from pathogan_core.training.batches import DeviceImages, to_uint8
+from pathogan_core.gans.pggan_networks import Generator, at_stage
+from pathogan_core.training.batches import DeviceImages, to_uint8, to_unit_range
 from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import Clock, train
 from pathogan_core.training.phases import Program
 
-GROWTH = "growth"
-"""Folder within a run: images of always the same latents, at each line of the log."""
+GROWTH = "growth.npz"
+"""Of a finished run: images of always the same latents at each line of the log, by images seen."""
+GROWING = "growth"
+"""The folder that holds them until then."""
 PREVIEWED = 8
 
 
@@ -33,8 +40,12 @@ def images_to_see(chapter: Chapter, name: str) -> int:
 
 
 def configuration(chapter: Chapter, name: str) -> pggan.PGGANConfig:
-    """The PGGAN of a class; classes differ only where the phases' length is one of epochs."""
-    p = chapter.parameters
+    """The PGGAN of a class; classes differ only where the phases' length is one of epochs.
+
+    Raises:
+        PathoganError: training would end before the last level has faded in.
+    """
+    p, images = chapter.parameters, images_to_see(chapter, name)
     config = pggan.PGGANConfig(
         image_size=p.gan_size,
         width=p.pggan_width,
@@ -45,8 +56,15 @@ def configuration(chapter: Chapter, name: str) -> pggan.PGGANConfig:
     )
     stable, fade = p.stable_images, p.fade_images
     if not stable:
-        stable = fade = equal_phases(images_to_see(chapter, name), config.levels)
-    return replace(config, stable_images=stable, fade_images=fade)
+        stable = fade = equal_phases(images, config.levels)
+    config = replace(config, stable_images=stable, fade_images=fade)
+    if images < (grown := config.growth.boundaries[-1]):
+        raise PathoganError(
+            f"{images} images of class {name} end before the last level has faded in, at {grown}",
+            where="pggan_images",
+            remedy="give more, or shorter phases: stable_images of 0 makes them fit",
+        )
+    return config
 
 
 def train_pggan(chapter: Chapter, name: str) -> Run:
@@ -68,9 +86,10 @@ def train_pggan(chapter: Chapter, name: str) -> Run:
         real = DeviceImages(chapter.gan_images(name), chapter.device)
         program = pggan.program(config, real, seed, chapter.device)
         steps = config.steps(images)
-        preview = _previewer(config, program, folder / GROWTH, seed)
+        preview = _previewer(config, program, folder / GROWING, seed)
         options = replace(chapter.loop_options(steps), on_tick=preview)
         clock = train(program, folder, steps=steps, seed=seed, options=options)
+        _gather_previews(folder)
         weights = program.best("generator").state_dict()
         save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
         return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
@@ -92,7 +111,25 @@ def _previewer(
     return preview
 
 
-@dataclass(frozen=True)
+def _gather_previews(folder: Path) -> None:
+    """One file of them all; the folder goes last, so that a killed process can do it again."""
+    found = sorted((folder / GROWING).glob("*.npy"))
+    if found:
+        images = {int(path.stem): np.load(path, allow_pickle=False) for path in found}
+        with atomic_write(folder / GROWTH) as handle:
+            handle.write(packed(images))
+        shutil.rmtree(folder / GROWING)
+
+
+def packed(images: Mapping[int, np.ndarray]) -> bytes:
+    """The content of `GROWTH`: uint8 ``[n, R, R]`` by the real images seen."""
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {str(seen): some for seen, some in images.items()}
+    np.savez_compressed(buffer, **named)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
 class Preview:
     """What a generator drew while it grew: uint8 ``[8, R, R]`` after so many real images."""
 
@@ -102,14 +139,24 @@ class Preview:
 
 
 def previews(run: Run) -> list[Preview]:
-    """Images of always the same latents, at each line of the log, oldest first."""
-    growth = pggan_config_of(run).growth
-    found = sorted((run.folder / GROWTH).glob("*.npy"))
-    seen = [int(path.stem) for path in found]
-    return [
-        Preview(count, growth.at(count), np.load(path, allow_pickle=False))
-        for count, path in zip(seen, found, strict=True)
-    ]
+    """Images of always the same latents, at each line of the log, oldest first.
+
+    Raises:
+        PathoganError: the file is missing or damaged.
+    """
+    path, growth = run.folder / GROWTH, pggan_config_of(run).growth
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            images = {int(name): held[name] for name in held.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        remedy = "restore it from a copy, or train the run again"
+        raise PathoganError("holds no readable images", where=path, remedy=remedy) from error
+    return [Preview(seen, growth.at(seen), images[seen]) for seen in sorted(images)]
+
+
+def real_at(images: np.ndarray, stage: Stage) -> np.ndarray:
+    """Real images, uint8 ``[N, S, S]``, as the critic is shown them at a stage: ``[N, R, R]``."""
+    return to_uint8(at_stage(to_unit_range(torch.from_numpy(images))[:, None], stage))[:, 0].numpy()
 
 
 def pggan_config_of(run: Run) -> pggan.PGGANConfig:
