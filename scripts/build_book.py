@@ -35,11 +35,9 @@ class Chapter:
     parameters: Path
 
 
-CHAPTERS = (
-    Chapter(
-        Path("notebooks/ch3_brain_mri_wgan.ipynb"),
-        Path("notebooks/params/ch3_brain_mri_wgan.demo.yaml"),
-    ),
+CHAPTERS = tuple(
+    Chapter(Path(f"notebooks/{name}.ipynb"), Path(f"notebooks/params/{name}.demo.yaml"))
+    for name in ("ch3_brain_mri_wgan", "ch4_pggan_munit")
 )
 
 # What the site is made of. `pathogan_core` is for the API pages and the published tables.

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from pathogan_core.evaluation.discarding import exemplars
-from pathogan_core.experiments.chapter4 import arms, drawing, mapping, measuring, pools, refining
+from pathogan_core.experiments.chapter4 import (
+    arms,
+    drawing,
+    mapping,
+    measuring,
+    pools,
+    refining,
+    reporting,
+)
 from pathogan_core.experiments.chapter4.classifying import SCORES
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.parameters import Parameters
@@ -66,7 +74,12 @@ def _stage(chapter: Chapter, kind: str, rest: str) -> tuple[Run, Files]:
     """
     stage, name = rest.split("-", 1)
     run = measuring.stage(chapter, stage, name)
-    return run, {"samples.png": contact_sheet(pools.images_of(run)[:SAMPLES], COLUMNS)}
+    images = np.array(pools.images_of(run)[:SAMPLES])
+    files = {"samples.png": contact_sheet(images, COLUMNS)}
+    if stage == "pggan":
+        nearest = reporting.nearest_real(chapter, name, images[: 2 * COLUMNS])
+        files["nearest.png"] = contact_sheet(nearest, COLUMNS)
+    return run, files
 
 
 def _map(chapter: Chapter, kind: str, source: str) -> tuple[Run, Files]:

@@ -80,8 +80,73 @@
         if (frame.layout) delete frame.layout.transition;
       });
     }
+    if (sheetOf(spec)) {
+      if (touch) layout.dragmode = false; // a finger taps a mark or scrolls the page
+      spec.data.forEach(function (trace) {
+        trace.hoverinfo = "none"; // the image takes the place of the label
+        delete trace.hovertemplate;
+      });
+    }
     spec.layout = layout;
     return spec;
+  }
+
+  /* The sheet of images that a figure's marks stand for: {source, columns, rows}, if it has one. */
+  function sheetOf(spec) {
+    return spec.layout.meta && spec.layout.meta.sprite;
+  }
+
+  /* Pointing at a mark, or tapping it, shows its image: the tile of the sheet with the number in the
+     mark's customdata. It takes neither pointer nor focus, and Escape puts it away. */
+  function showImages(plot, sheet) {
+    var ring = document.createElement("div");
+    var card = document.createElement("div");
+    var tile = document.createElement("div");
+    var caption = document.createElement("div");
+    ring.className = "pg-preview-ring";
+    card.className = "pg-preview";
+    tile.style.backgroundImage = 'url("' + sheet.source + '")';
+    tile.style.backgroundSize = sheet.columns * 100 + "% " + sheet.rows * 100 + "%";
+    card.append(tile, caption);
+    [ring, card].forEach(function (element) {
+      element.setAttribute("aria-hidden", "true"); // the figure's label speaks for all marks
+      element.hidden = true;
+      plot.appendChild(element);
+    });
+
+    function share(index, count) {
+      return (count > 1 ? (100 * index) / (count - 1) : 0) + "%";
+    }
+    function show(event) {
+      var point = event.points[0];
+      var box = point.bbox;
+      var column = point.customdata % sheet.columns;
+      var row = Math.floor(point.customdata / sheet.columns);
+      tile.style.backgroundPosition = share(column, sheet.columns) + " " + share(row, sheet.rows);
+      caption.textContent = point.data.name;
+      ring.hidden = card.hidden = false;
+      ring.style.left = (box.x0 + box.x1) / 2 + "px";
+      ring.style.top = (box.y0 + box.y1) / 2 + "px";
+      var gap = 10;
+      var right = box.x1 + gap;
+      var left = right + card.offsetWidth <= plot.offsetWidth ? right : box.x0 - gap - card.offsetWidth;
+      var top = (box.y0 + box.y1 - card.offsetHeight) / 2;
+      card.style.left = Math.max(0, left) + "px";
+      card.style.top = Math.max(0, Math.min(top, plot.offsetHeight - card.offsetHeight)) + "px";
+    }
+    function hide() {
+      ring.hidden = card.hidden = true;
+    }
+    plot.on("plotly_hover", show);
+    plot.on("plotly_click", show);
+    plot.on("plotly_unhover", hide);
+    if (!touch) plot.on("plotly_relayout", hide); // zoomed; plotly takes a tap for two clicks
+    document.addEventListener("keydown", function (event) {
+      if (event.key === "Escape") hide();
+    });
+    document.addEventListener("pointerdown", function (event) {
+      if (!plot.contains(event.target)) hide();
+    });
   }
 
   /* What a notebook stores as configuration is for plotly's own server; the page has its own. A grid of
@@ -114,6 +179,7 @@
         });
       })
       .then(function () {
+        if (sheetOf(figure.spec)) showImages(plot, sheetOf(figure.spec));
         figure.dataset.state = "drawn";
       })
       .catch(function (error) {

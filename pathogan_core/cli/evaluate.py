@@ -26,14 +26,22 @@ def turing(
     key: Annotated[
         Path | None,
         typer.Option(
-            help="key.csv of an exported session; then --answers has reader,image,answer."
+            help="key.csv of an exported session; then --answers has reader,image,answer "
+            "(and class_answer)."
         ),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(help="The class that sensitivity is about; tumour, if a class is called so."),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures here; without it they go to stdout.")
     ] = None,
 ) -> None:
     """Visual Turing Test: rates, exact intervals, d' and criterion, per reader and pooled.
+
+    Where a class was asked for too: accuracy, sensitivity and specificity in real, synthetic and
+    all images.
 
     Without --json the JSON is all that stdout holds and the table goes to stderr; with it the
     table goes to stdout.
@@ -43,10 +51,11 @@ def turing(
     from pathogan_core.evaluation.turing_session import score_answers
     from pathogan_core.files import write_json
 
+    positive = positive and positive.strip().lower()
     if key is None:
-        results = judge_readers(turing_answers.read_answers(answers))
+        results = judge_readers(turing_answers.read_answers(answers), positive)
     else:
-        results = score_answers(answers, key)
+        results = score_answers(answers, key, positive=positive)
     figures = {reader: result.as_dict() for reader, result in results.items()}
     if json is None:
         typer.echo(dumps(figures, indent=2, ensure_ascii=False, allow_nan=False))

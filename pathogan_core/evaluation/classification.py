@@ -27,6 +27,7 @@ RESAMPLES = 2000
 AT_ONCE = 250  # resamples: bounds memory to a few 10 MB for a few thousand images
 MEASURES = ("accuracy", "sensitivity", "specificity", "auc")
 INTERVAL_METHOD = "bootstrap over patients, 95%"
+INTERVAL_METHOD_SEEDS = "bootstrap over patients and seeds, 95%"
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -98,17 +99,29 @@ def measure(
     Raises:
         PathoganError: scores of another length, or not probabilities.
     """
-    runs = _checked(held_out, scores[None], "scores")
-    _, patients = np.unique(held_out.patients, return_inverse=True)
-    draws = _multiplicities(patients.max() + 1, resamples, np.random.default_rng(seed))
-    values = _values(held_out.tumour, patients, runs, np.ones((1, patients.max() + 1)))
-    resampled = _values(held_out.tumour, patients, runs, draws)
+    return measure_seeds(held_out, scores[None], resamples=resamples, seed=seed)
+
+
+def measure_seeds(
+    held_out: HeldOut, scores: NDArray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Metric]:
+    """The mean of each measure over classifiers that differ in their seed only.
+
+    Args:
+        scores: probabilities of tumour ``[seeds, N]``.
+        resamples, seed: of the bootstrap, over patients and, where there are several, over seeds.
+
+    Raises:
+        PathoganError: scores of another shape, or not probabilities.
+    """
+    means, _ = _resampled_means(held_out, [_checked(held_out, scores, "scores")], resamples, seed)
+    method = INTERVAL_METHOD if len(scores) == 1 else INTERVAL_METHOD_SEEDS
     return {
         name: Metric(
-            value=float(values[name][0, 0]),
+            value=float(means[0][name][0]),
             n=n,
-            interval=percentile_interval(_defined(resampled[name][:, 0])),
-            interval_method=INTERVAL_METHOD,
+            interval=percentile_interval(_defined(means[0][name][1:])),
+            interval_method=method,
         )
         for name, n in held_out.counts().items()
     }
@@ -168,26 +181,38 @@ def compare(
         if len(scores) != len(base):
             problem = f"has {len(scores)} runs, the baseline {len(base)}"
             raise _bad(problem, "give the runs of the same seeds", f"arm {name}")
-    _, patients = np.unique(held_out.patients, return_inverse=True)
-    count = int(patients.max()) + 1
-    rng = np.random.default_rng(seed)
-    draws = np.vstack([np.ones(count), _multiplicities(count, resamples, rng)])
-    seeds = np.vstack([np.ones(len(base)), _multiplicities(len(base), resamples, rng)])
-    seeds /= seeds.sum(axis=1, keepdims=True)
-
-    def means(runs: NDArray[np.float64]) -> Values:
-        """The observed value, then the resampled ones, each the mean over (resampled) seeds."""
-        by_seed = _values(held_out.tumour, patients, runs, draws)
-        return {name: (values * seeds).sum(axis=1) for name, values in by_seed.items()}
-
-    reference = means(base)
+    means, count = _resampled_means(held_out, [base, *runs.values()], resamples, seed)
+    reference, *others = means
     found: dict[str, dict[str, Difference]] = {}
-    for arm, scores in runs.items():
-        values = means(scores)
+    for arm, values in zip(runs, others, strict=True):
         found[arm] = {
             name: _difference(values[name] - reference[name], len(base), count) for name in MEASURES
         }
     return _adjusted(found)
+
+
+def _resampled_means(
+    held_out: HeldOut, sets_of_runs: list[NDArray[np.float64]], resamples: int, seed: int
+) -> tuple[list[Values], int]:
+    """Of each set of runs ``[seeds, N]`` the mean over seeds: as observed, then resampled.
+
+    Patients and seeds are drawn apart from each other, and alike for all sets.
+
+    Returns:
+        Values ``[1 + resamples]`` by measure for each set, and the number of patients.
+    """
+    _, patients = np.unique(held_out.patients, return_inverse=True)
+    count, runs = int(patients.max()) + 1, len(sets_of_runs[0])
+    rng = np.random.default_rng(seed)
+    draws = np.vstack([np.ones(count), _multiplicities(count, resamples, rng)])
+    seeds = np.vstack([np.ones(runs), _multiplicities(runs, resamples, rng)])
+    seeds /= seeds.sum(axis=1, keepdims=True)
+
+    def means(scores: NDArray[np.float64]) -> Values:
+        by_seed = _values(held_out.tumour, patients, scores, draws)
+        return {name: (values * seeds).sum(axis=1) for name, values in by_seed.items()}
+
+    return [means(scores) for scores in sets_of_runs], count
 
 
 def _difference(values: NDArray[np.float64], seeds: int, patients: int) -> Difference:

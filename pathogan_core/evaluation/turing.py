@@ -1,8 +1,9 @@
 """Visual Turing Test: what a reader's answers say about telling real from synthetic images.
 
 A reader sees real and synthetic images in random order and calls each one "real" or "synthetic"
-(thesis sections 3.2.3 and 4.2). This file turns the answers into rates, exact intervals and
-signal-detection measures; `turing_session` makes the images and the blinded key.
+(thesis sections 3.2.3 and 4.2), and in section 4.2.5 "tumour" or "non-tumour" too. This file turns
+the answers into rates, exact intervals and signal-detection measures; `turing_session` makes the
+images and the blinded key.
 
 Sign convention: the signal is "real", the false alarm is a synthetic image called real. So
 d' > 0 means told apart, and criterion c > 0 means reluctant to say "real", that is a bias to answer
@@ -15,8 +16,8 @@ Differs: the thesis prints percentages only; intervals, tests, d' and c are this
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from pathogan_core.errors import PathoganError
 REAL, SYNTHETIC = "real", "synthetic"
 TRUTHS = (REAL, SYNTHETIC)
 POOLED = "all"
+TUMOUR = "tumour"
+"""The class that sensitivity is about where no other is named."""
 ALPHA = 0.05
 POWER = 0.8
 
@@ -90,13 +93,40 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class ClassResult:
-    """How well the reader named the pathology class; rates are fractions of the true class."""
+class ExactRate:
+    """A fraction of `n` images in [0, 1], with its exact (Clopper-Pearson) 95% interval."""
+
+    value: float
+    n: int
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClassMeasures:
+    """How well the reader named the pathology class.
+
+    Attributes:
+        n: images whose class was named.
+        accuracy, interval: fraction named right, with its exact 95% interval.
+        rates: fractions of each true class that were called by each name.
+        sensitivity: fraction of the positive class called so; None if no class counts as positive
+            or none of its images was shown.
+        specificity: fraction of the other images not called positive; None likewise.
+    """
 
     n: int
     accuracy: float
     interval: tuple[float, float]
     rates: dict[str, dict[str, float]]
+    sensitivity: ExactRate | None = None
+    specificity: ExactRate | None = None
+
+
+@dataclass(frozen=True)
+class ClassResult(ClassMeasures):
+    """The pathology question over all images, and over real and synthetic ones (`by_truth`)."""
+
+    by_truth: dict[str, ClassMeasures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -274,12 +304,24 @@ def count(answers: Iterable[Answer]) -> Confusion:
     return Confusion(*(cells[truth, said] for truth in TRUTHS for said in TRUTHS))
 
 
-def judge_classes(answers: Iterable[Answer]) -> ClassResult | None:
-    """The pathology question over those answers that carry it; None if none does."""
-    pairs = Counter((a.class_truth, a.class_answer) for a in answers if a.class_truth is not None)
-    if not pairs:
+def judge_classes(answers: Iterable[Answer], positive: str | None = None) -> ClassResult | None:
+    """The pathology question over those answers that carry it; None if none does.
+
+    Args:
+        answers: whose class pair may be there.
+        positive: the class that sensitivity is about; without it there is no sensitivity.
+    """
+    asked = [answer for answer in answers if answer.class_truth is not None]
+    if not asked:
         return None
-    n = sum(pairs.values())
+    by_truth = {truth: [a for a in asked if a.truth == truth] for truth in TRUTHS}
+    parts = {truth: _measure_classes(own, positive) for truth, own in by_truth.items() if own}
+    return ClassResult(**vars(_measure_classes(asked, positive)), by_truth=parts)
+
+
+def _measure_classes(asked: Sequence[Answer], positive: str | None) -> ClassMeasures:
+    pairs = Counter((a.class_truth, a.class_answer) for a in asked)
+    n = len(asked)
     correct = sum(k for (truth, said), k in pairs.items() if truth == said)
     truths = sorted({str(truth) for truth, _ in pairs})
     named = sorted({str(value) for pair in pairs for value in pair})
@@ -287,14 +329,36 @@ def judge_classes(answers: Iterable[Answer]) -> ClassResult | None:
     for truth in truths:
         shown = sum(pairs[truth, said] for said in named)
         rates[truth] = {said: pairs[truth, said] / shown for said in named}
-    return ClassResult(n, correct / n, clopper_pearson(correct, n), rates)
+    sensitivity = specificity = None
+    if positive is not None:
+        found = [a.class_answer == positive for a in asked if a.class_truth == positive]
+        cleared = [a.class_answer != positive for a in asked if a.class_truth != positive]
+        sensitivity, specificity = _exact_rate(found), _exact_rate(cleared)
+    return ClassMeasures(
+        n, correct / n, clopper_pearson(correct, n), rates, sensitivity, specificity
+    )
 
 
-def judge_readers(answers: Sequence[Answer]) -> dict[str, TuringResult]:
+def _exact_rate(hits: Sequence[bool]) -> ExactRate | None:
+    if not hits:
+        return None
+    return ExactRate(sum(hits) / len(hits), len(hits), clopper_pearson(sum(hits), len(hits)))
+
+
+def judge_readers(
+    answers: Sequence[Answer],
+    positive: str | None = None,
+    classes: Collection[str] | None = None,
+) -> dict[str, TuringResult]:
     """One result per reader in order of appearance, and all answers pooled under "all".
 
+    Args:
+        answers: of any number of readers.
+        positive: the class that sensitivity is about; by default "tumour", if there is such a one.
+        classes: all there are; by default those of the images that were answered.
+
     Raises:
-        PathoganError: no answers, or a reader called "all".
+        PathoganError: no answers, a reader called "all", or a positive class that is none.
     """
     if not answers:
         raise PathoganError("holds no answers", remedy="give one row per judged image")
@@ -304,14 +368,28 @@ def judge_readers(answers: Sequence[Answer]) -> dict[str, TuringResult]:
             f"a reader is called {POOLED!r}, the name of the pooled row",
             remedy="rename that reader",
         )
+    if classes is None:
+        classes = {a.class_truth for a in answers if a.class_truth is not None}
+    positive = _positive_class(classes, positive)
     results = {}
     for reader in readers:
         own = [answer for answer in answers if answer.reader == reader]
-        results[reader] = judge(count(own), judge_classes(own))
+        results[reader] = judge(count(own), judge_classes(own, positive))
     pooled_note = (
         [f"{len(readers)} readers pooled as if independent: too narrow if they saw the same images"]
         if len(readers) > 1
         else []
     )
-    results[POOLED] = judge(count(answers), judge_classes(answers), pooled_note)
+    results[POOLED] = judge(count(answers), judge_classes(answers, positive), pooled_note)
     return results
+
+
+def _positive_class(classes: Collection[str], named: str | None) -> str | None:
+    if named is None:
+        return TUMOUR if TUMOUR in classes else None
+    if named not in classes:
+        raise PathoganError(
+            f"no image is of the positive class {named!r}",
+            remedy=f"name one of {', '.join(sorted(classes))}" if classes else "ask for classes",
+        )
+    return named

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.evaluation.turing import ALPHA, POOLED, TRUTHS, Answer, TuringResult
+from pathogan_core.evaluation.turing import (
+    ALPHA,
+    POOLED,
+    TRUTHS,
+    Answer,
+    ClassMeasures,
+    ClassResult,
+    ExactRate,
+    TuringResult,
+)
 
 ANSWER_COLUMNS = ("reader", "truth", "answer")
 CLASS_COLUMNS = ("class_truth", "class_answer")
@@ -78,6 +87,17 @@ def checked_truth(value: str, column: str, place: str, path: str | Path) -> str:
     return value.lower()
 
 
+def checked_class(value: str, names: Sequence[str], place: str, path: str | Path) -> str:
+    """`value` as one of the class names (any case), else an error that names the row."""
+    if value.lower() not in names:
+        raise PathoganError(
+            f"{place}: class_answer is {value!r}",
+            where=path,
+            remedy=f"write {' or '.join(map(repr, names))}",
+        )
+    return value.lower()
+
+
 def read_answers(path: str | Path) -> list[Answer]:
     """Answers from a CSV with the columns `reader,truth,answer` and perhaps the class pair.
 
@@ -123,10 +143,23 @@ def _check_class_answers(
 
 
 def as_table(results: Mapping[str, TuringResult]) -> str:
-    """The results as aligned text columns: percentages, p values, d' and criterion."""
+    """The results as aligned text columns: percentages, p values, d' and criterion.
+
+    Below, if a class was asked for, how well it was named in real, synthetic and all images.
+    """
     head = ("reader", "n", "accuracy", "95% interval", "p(50%)", "R as R", "S as S", "d'", "c")
-    rows = [head, *(_cells(name, result) for name, result in results.items())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = _aligned([head, *(_cells(name, result) for name, result in results.items())])
+    classes = [row for name, result in results.items() for row in _class_rows(name, result)]
+    if classes:
+        measures = (f"{name} (95%)" for name in ("accuracy", "sensitivity", "specificity"))
+        lines += ["", *_aligned([("class by", "images", "n", *measures), *classes])]
+    notes = [f"{name}: {note}" for name, result in results.items() for note in result.notes]
+    return "\n".join([*lines, *notes])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of a table, the first row ruled off: its first column to the left, others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)
@@ -134,8 +167,7 @@ def as_table(results: Mapping[str, TuringResult]) -> str:
         ).rstrip()
         for row in rows
     ]
-    notes = [f"{name}: {note}" for name, result in results.items() for note in result.notes]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *notes])
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
 
 
 def _cells(name: str, r: TuringResult) -> tuple[str, ...]:
@@ -151,6 +183,26 @@ def _cells(name: str, r: TuringResult) -> tuple[str, ...]:
         "-" if r.d_prime is None else f"{r.d_prime:.2f}" + ("*" if r.corrected else ""),
         "-" if r.criterion is None else f"{r.criterion:+.2f}",
     )
+
+
+def _class_rows(name: str, result: TuringResult) -> list[tuple[str, ...]]:
+    """A row for the images of each truth that was shown, and one for all."""
+    if result.classes is None:
+        return []
+    parts = {**result.classes.by_truth, "both": result.classes}
+    return [(name, images, *_class_cells(measures)) for images, measures in parts.items()]
+
+
+def _class_cells(m: ClassMeasures) -> tuple[str, ...]:
+    rates = (ExactRate(m.accuracy, m.n, m.interval), m.sensitivity, m.specificity)
+    return (str(m.n), *map(_rate, rates))
+
+
+def _rate(rate: ExactRate | None) -> str:
+    if rate is None:
+        return "-"
+    low, high = rate.interval
+    return f"{percent(rate.value)} ({100 * low:.1f}-{percent(high)})"
 
 
 def percent(fraction: float | None) -> str:
@@ -182,7 +234,19 @@ def explain(results: Mapping[str, TuringResult]) -> str:
         " of how varied the images are, whether they copy training images, or whether they help to"
         " train a model.",
     ]
-    return " ".join(shown) + "\n" + " ".join(limits)
+    second = [] if r.classes is None else [_second_question(r.classes)]
+    return "\n".join([" ".join(shown), *second, " ".join(limits)])
+
+
+def _second_question(classes: ClassResult) -> str:
+    low, high = classes.interval
+    parts = [f"{percent(part.accuracy)} in {truth}" for truth, part in classes.by_truth.items()]
+    return (
+        f"The second question. {percent(classes.accuracy)} of {classes.n} images were put in the"
+        f" right class (95% interval {percent(low)} to {percent(high)}): {' and '.join(parts)}"
+        " images. A class that is easily named has clear signs; whether these are true to life it"
+        " does not say."
+    )
 
 
 def _verdict(r: TuringResult) -> str:

@@ -5,7 +5,7 @@
     session/
       001.png .. 100.png   in shuffled order, half of them real
       session.json         how many images and how they are shown; nothing about the truth
-      key/key.csv          image,truth
+      key/key.csv          image,truth and, if a class is asked for too, class_truth
       key/key.json         the seed (it fixes the order, so it belongs with the key)
 
 Nothing but the pixels may tell real from synthetic: all files have one size, bit depth, encoder
@@ -14,6 +14,7 @@ file) and modification time, and carry no metadata.
 
 The thesis (section 3.2.3) shows 50 real and 50 synthetic images in random order without training.
 How they were windowed, enlarged and timed it does not say: here that is fixed by the session.
+Section 4.2.5 asks a second question of each image, tumour or non-tumour; see `turing_classes`.
 """
 
 from __future__ import annotations
@@ -35,17 +36,25 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.turing import (
     REAL,
     SYNTHETIC,
+    TRUTHS,
     Answer,
     TuringResult,
     judge_readers,
 )
-from pathogan_core.evaluation.turing_answers import checked_truth, read_rows
+from pathogan_core.evaluation.turing_answers import (
+    CLASS_COLUMNS,
+    checked_class,
+    checked_truth,
+    read_rows,
+)
+from pathogan_core.evaluation.turing_classes import ImageClasses
 from pathogan_core.files import atomic_write, cannot_write, write_json
 
 SESSION_FILE = "session.json"
 KEY_FILE = "key/key.csv"
 KEY_COLUMNS = ("image", "truth")
 SHEET_COLUMNS = ("reader", "image", "answer")
+CLASS_TRUTH, CLASS_ANSWER = CLASS_COLUMNS
 FILE_TIME = 946684800  # 2000-01-01: one modification time for all files
 Upscaling = Literal["smooth", "pixelated"]
 
@@ -59,6 +68,7 @@ def export_session(
     seed: int,
     window: tuple[int, int] | None = None,
     upscaling: Upscaling = "smooth",
+    classes: ImageClasses | None = None,
 ) -> Path:
     """Write a blinded, balanced set of images with its key.
 
@@ -66,17 +76,19 @@ def export_session(
         real, synthetic: uint8 `[N, H, W]` and `[M, H, W]`, same H and W; `per_class` of each are
             drawn without replacement.
         folder: new or empty; appears only when complete.
-        per_class: images of each truth (thesis: 50).
+        per_class: images of each truth (thesis: 50; with classes 100).
         seed: fixes which images are drawn and their order.
         window: grey values `(low, high)` stretched to 0..255, the same for both truths.
         upscaling: how the widget enlarges the images, the same for every reader.
+        classes: of both sets of images. Then half of each truth is of either class, and the
+            reader is asked for the class too.
 
     Returns:
         The folder.
 
     Raises:
         PathoganError: too few images, another dtype or shape, a window that is none, a folder
-            that holds something, or one that cannot be written.
+            that holds something, or one that cannot be written; as `ImageClasses.draw`.
     """
     folder = Path(folder).absolute()
     _check_images(real, synthetic, per_class)
@@ -84,12 +96,18 @@ def export_session(
         raise PathoganError("exists already", where=folder, remedy="choose a new folder")
 
     rng = np.random.default_rng(seed)
-    drawn_real = rng.choice(len(real), per_class, replace=False)
-    drawn_synthetic = rng.choice(len(synthetic), per_class, replace=False)
-    images = np.concatenate([real[drawn_real], synthetic[drawn_synthetic]])
-    truths = np.array([REAL] * per_class + [SYNTHETIC] * per_class)
+    drawn = {
+        truth: rng.choice(len(pool), per_class, replace=False)
+        if classes is None
+        else classes.draw(truth, len(pool), per_class, rng)
+        for truth, pool in ((REAL, real), (SYNTHETIC, synthetic))
+    }
+    images = np.concatenate([real[drawn[REAL]], synthetic[drawn[SYNTHETIC]]])
+    key = {"truth": np.repeat(TRUTHS, per_class)}
+    if classes is not None:
+        key[CLASS_TRUTH] = np.concatenate([classes.of(truth)[drawn[truth]] for truth in TRUTHS])
     order = rng.permutation(2 * per_class)
-    images, truths = _windowed(images[order], window), truths[order]
+    images = _windowed(images[order], window)
     digits = max(3, len(str(2 * per_class)))
     names = [f"{number:0{digits}d}.png" for number in range(1, 2 * per_class + 1)]
 
@@ -97,7 +115,8 @@ def export_session(
     try:
         for name, image in zip(names, images, strict=True):
             _write_png(partial / name, image)
-        write_csv(partial / KEY_FILE, KEY_COLUMNS, zip(names, truths, strict=True))
+        key_rows = zip(names, *(column[order] for column in key.values()), strict=True)
+        write_csv(partial / KEY_FILE, ("image", *key), key_rows)
         write_json(partial / "key" / "key.json", {"seed": seed, "per_class": per_class})
         session = {
             "schema": 1,
@@ -109,6 +128,8 @@ def export_session(
             "window": list(window) if window else None,
             "upscaling": upscaling,
         }
+        if classes is not None:
+            session["classes"] = list(classes.names)
         write_json(partial / SESSION_FILE, session)
         for path in [partial, *partial.rglob("*")]:
             os.utime(path, (FILE_TIME, FILE_TIME))
@@ -166,28 +187,48 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
 
 def read_key(path: str | Path) -> dict[str, str]:
     """Truth by image name from a session's `key.csv`."""
-    truths: dict[str, str] = {}
-    for place, row in read_rows(path, KEY_COLUMNS):
-        if row["image"] in truths:
+    return {image: truth for image, (truth, _) in _key_rows(path).items()}
+
+
+def read_key_classes(path: str | Path) -> dict[str, str]:
+    """Class by image name from a session's `key.csv`; empty if no class was asked for."""
+    return {image: shown for image, (_, shown) in _key_rows(path).items() if shown}
+
+
+def _key_rows(path: str | Path) -> dict[str, tuple[str, str]]:
+    """Truth and class, perhaps empty, by image name."""
+    rows: dict[str, tuple[str, str]] = {}
+    for place, row in read_rows(path, KEY_COLUMNS, (CLASS_TRUTH,)):
+        if row["image"] in rows:
             raise PathoganError(
                 f"{place}: {row['image']} is given twice", where=path, remedy="use the exported key"
             )
-        truths[row["image"]] = checked_truth(row["truth"], "truth", place, path)
-    return truths
+        truth = checked_truth(row["truth"], "truth", place, path)
+        rows[row["image"]] = truth, row.get(CLASS_TRUTH, "").lower()
+    if len({shown == "" for _, shown in rows.values()}) > 1:
+        raise PathoganError(
+            f"{CLASS_TRUTH} is empty for some images", where=path, remedy="use the exported key"
+        )
+    return rows
 
 
 def join_key(answers: str | Path, key: str | Path) -> list[Answer]:
     """Answers to a session (CSV with `reader,image,answer`) with the truth from its `key.csv`.
 
+    With a key that holds classes, `class_answer` is read too; it is empty where the reader stopped
+    before the second question.
+
     Raises:
-        PathoganError: bad rows in either file, an image that the key does not know, or one that a
-            reader answered twice.
+        PathoganError: bad rows in either file, an image that the key does not know, one that a
+            reader answered twice, or a class answer where the key has no such class.
     """
-    truths = read_key(key)
+    truths = _key_rows(key)
+    names = sorted({shown for _, shown in truths.values() if shown})
     joined: list[Answer] = []
     seen: set[tuple[str, str]] = set()
-    for place, row in read_rows(answers, SHEET_COLUMNS):
+    for place, row in read_rows(answers, SHEET_COLUMNS, (CLASS_ANSWER,)):
         reader, image = row["reader"], row["image"]
+        said_class = row.get(CLASS_ANSWER, "")
         problem = (
             "reader is empty"
             if not reader
@@ -195,6 +236,8 @@ def join_key(answers: str | Path, key: str | Path) -> list[Answer]:
             if image not in truths
             else f"{reader} answered {image} before"
             if (reader, image) in seen
+            else f"{CLASS_ANSWER} is given, but {key} has no {CLASS_TRUTH}"
+            if said_class and not names
             else None
         )
         if problem:
@@ -203,32 +246,50 @@ def join_key(answers: str | Path, key: str | Path) -> list[Answer]:
             )
         seen.add((reader, image))
         said = checked_truth(row["answer"], "answer", place, answers)
-        joined.append(Answer(reader, truths[image], said))
+        truth, shown = truths[image]
+        if said_class:
+            named = checked_class(said_class, names, place, answers)
+            joined.append(Answer(reader, truth, said, shown, named))
+        else:
+            joined.append(Answer(reader, truth, said))
     return joined
 
 
-def score_answers(answers: str | Path, key: str | Path) -> dict[str, TuringResult]:
+def score_answers(
+    answers: str | Path, key: str | Path, *, positive: str | None = None
+) -> dict[str, TuringResult]:
     """Results per reader and pooled ("all") of a session's answers and its key.
 
     A reader who stopped early is scored on what they answered, and the result's notes say so:
     someone who stops when it goes well is not a random sample.
 
+    Args:
+        answers, key: as `join_key`.
+        positive: the class that sensitivity is about, as in `turing.judge_readers`.
+
     Raises:
         PathoganError: as `join_key` and `turing.judge_readers`.
     """
     joined = join_key(answers, key)
-    images = len(read_key(key))
-    answered = Counter(answer.reader for answer in joined)
-    results = judge_readers(joined)
-    for reader, number in answered.items():
-        if number < images:
-            note = f"stopped early: {number} of {images} images answered"
-            results[reader] = replace(results[reader], notes=(*results[reader].notes, note))
+    images, classes = len(read_key(key)), set(read_key_classes(key).values())
+    results = judge_readers(joined, positive, classes)
+    for reader, answered in Counter(answer.reader for answer in joined).items():
+        named = sum(a.reader == reader and a.class_answer is not None for a in joined)
+        notes = []
+        if answered < images:
+            notes.append(f"stopped early: {answered} of {images} images answered")
+        if classes and named < answered:
+            notes.append(f"class named for {named} of {answered} images answered")
+        results[reader] = replace(results[reader], notes=(*results[reader].notes, *notes))
     return results
 
 
 def score_session(
-    folder: str | Path, answers: str | Path, *, key: str | Path | None = None
+    folder: str | Path,
+    answers: str | Path,
+    *,
+    key: str | Path | None = None,
+    positive: str | None = None,
 ) -> dict[str, TuringResult]:
     """`score_answers` with the key of a session's folder, or `key` if it was taken out.
 
@@ -236,5 +297,6 @@ def score_session(
         folder: what `export_session` wrote.
         answers: CSV with `reader,image,answer`, as the widget writes it.
         key: where the key is, if not in the folder.
+        positive: as `score_answers`.
     """
-    return score_answers(answers, key or Path(folder) / KEY_FILE)
+    return score_answers(answers, key or Path(folder) / KEY_FILE, positive=positive)

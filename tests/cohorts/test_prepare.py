@@ -25,7 +25,7 @@ from pathogan_core.cohorts.cases import TISSUES
 from pathogan_core.cohorts.prepare import prepare
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.cohorts.prepared import PreparedSlices
-from pathogan_core.cohorts.slices import normalise_intensity, resize_area
+from pathogan_core.cohorts.slices import fit_frame, normalise_intensity, resize_area
 from pathogan_core.errors import PathoganError
 
 HGG_SCANS = ["a_1", "a_2", "b_1", "c_1", "d_1", "e_1"]
@@ -464,6 +464,23 @@ def test_section_4_is_axial_t1c_of_the_same_patients():
     assert padded.split == (0.7, 0.2, 0.1)
     with pytest.raises(PathoganError, match="choose one of possible, printed"):
         PreparationParameters.section4("exact")
+
+
+def test_section_4_sizes_are_means_of_whole_blocks_within_powers_of_two():
+    """So the GAN's image without its zeros is the classifier's, and neither is resampled."""
+    side = PreparationParameters.section4().volume_shape[1]
+    image = np.random.default_rng(0).uniform(0, 255, (1, side, side)).astype(np.float32)
+    for size in PreparationParameters.section4().sizes:
+        block = side // size
+        blocks = image.reshape(1, size, block, size, block).mean(axis=(2, 4))
+        shrunk = resize_area(image, size)
+        assert np.allclose(shrunk, blocks, atol=1e-3)
+        frame = 16 * size // 15  # as 256 is to 240
+        assert frame.bit_count() == 1
+        assert np.array_equal(fit_frame(fit_frame(shrunk, frame), size), shrunk)
+        # Shrinking the framed slice is framing the shrunk one: one scale, whichever comes first.
+        framed_first = resize_area(fit_frame(image, 256), frame)
+        assert np.allclose(framed_first, fit_frame(shrunk, frame), atol=1e-3)
 
 
 def test_given_splits_are_used_and_recorded(tmp_path, cases, parameters, source):

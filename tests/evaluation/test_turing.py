@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathogan_core.errors import PathoganError
@@ -45,6 +45,7 @@ def tail(k: int, n: int, p: float) -> float:
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
 
 
+@settings(deadline=None)
 @given(confusions)
 def test_rates_are_fractions_of_their_truth(confusion):
     result = judge(confusion)
@@ -58,6 +59,7 @@ def test_rates_are_fractions_of_their_truth(confusion):
     assert result.accuracy == pytest.approx(weighted / result.n)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 80).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_p_chance_is_twice_the_smaller_binomial_tail(case):
     correct, n = case
@@ -79,6 +81,7 @@ def test_interval_ends_are_where_a_tail_is_two_and_a_half_percent(correct, n):
         assert high == 1
 
 
+@settings(deadline=None)
 @given(confusions)
 def test_d_prime_and_criterion_against_the_normal_quantile(confusion):
     d_prime, criterion, corrected = sensitivity_and_bias(confusion)
@@ -95,6 +98,7 @@ def test_d_prime_and_criterion_against_the_normal_quantile(confusion):
     assert criterion == pytest.approx(-(hit + false) / 2, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(confusions)
 def test_swapping_labels_mirrors_the_criterion_and_keeps_d_prime(confusion):
     rr, rs, sr, ss = confusion.counts
@@ -105,6 +109,7 @@ def test_swapping_labels_mirrors_the_criterion_and_keeps_d_prime(confusion):
     assert swapped.says_synthetic == pytest.approx(1 - plain.says_synthetic)
 
 
+@settings(deadline=None)
 @given(confusions)
 def test_opposite_answers_negate_d_prime_and_criterion(confusion):
     rr, rs, sr, ss = confusion.counts
@@ -123,6 +128,7 @@ def test_signs_of_the_convention():
     assert judge(Confusion(10, 40, 40, 10)).d_prime < 0
 
 
+@settings(deadline=None)
 @given(answers, st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(rows, random):
     shuffled = list(rows)
@@ -130,6 +136,7 @@ def test_order_of_rows_does_not_matter(rows, random):
     assert judge_readers(shuffled) == judge_readers(rows)
 
 
+@settings(deadline=None)
 @given(answers)
 def test_pooled_counts_are_the_sum_and_pooled_rates_the_weighted_mean(rows):
     results = judge_readers(rows)
@@ -204,6 +211,7 @@ def test_holm_against_the_step_down_rule():
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_lies_between_raw_and_bonferroni_and_keeps_the_order(p):
     adjusted = holm(p)

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.evaluation.turing_session import export_session
+from pathogan_core.evaluation.turing_classes import ImageClasses
+from pathogan_core.evaluation.turing_session import export_session, read_key_classes, score_session
 
 pytest.importorskip("anywidget", reason="pip install 'pathogan-core[book]'")
 
 from pathogan_core.evaluation.turing_widget import TuringWidget
 
 FRONT_END = ("image", "position", "total", "width", "height", "upscaling", "saved_in")
+FRONT_END += ("classes", "asks_class")
 
 
 @pytest.fixture
@@ -27,6 +29,18 @@ def session(tmp_path):
     real, synthetic = (rng.integers(0, 256, (4, 16, 24), dtype=np.uint8) for _ in range(2))
     return export_session(
         real, synthetic, tmp_path / "session", per_class=3, seed=0, upscaling="pixelated"
+    )
+
+
+@pytest.fixture
+def classed(tmp_path):
+    """A session that asks for a class too; its names are the library's own keys."""
+    rng = np.random.default_rng(0)
+    real, synthetic = (rng.integers(0, 256, (4, 16, 24), dtype=np.uint8) for _ in range(2))
+    names = ["tumour", "non_tumour"] * 2
+    classes = ImageClasses(("tumour", "non_tumour"), names, names)
+    return export_session(
+        real, synthetic, tmp_path / "classed", per_class=2, seed=0, classes=classes
     )
 
 
@@ -58,7 +72,33 @@ def test_a_repeated_message_is_taken_once_and_the_end_shows_no_image(session):
     assert (widget.position, widget.image) == (6, b"")
 
 
-def test_what_reaches_the_browser_holds_no_name_folder_or_truth(session):
+def test_the_class_is_asked_after_the_first_answer_and_in_a_new_kernel_too(classed):
+    widget = TuringWidget(classed, "ann")
+    assert widget.classes == ["tumour", "non_tumour"]
+    first = widget.image
+    send(widget, position=0, class_answer="tumour")  # not asked yet
+    assert not widget.asks_class
+    send(widget, position=0, answer="real", seconds=0.5)
+    send(widget, position=0, answer="synthetic", seconds=0.6)
+    assert (widget.position, widget.asks_class, widget.image) == (0, True, first)
+    again = TuringWidget(classed, "ann")
+    assert (again.position, again.asks_class, again.image) == (0, True, first)
+    send(again, position=0, class_answer="non_tumour", seconds=0.25)
+    assert (again.position, again.asks_class) == (1, False)
+    assert again.image == (classed / "002.png").read_bytes()
+    saved = (classed / "answers" / "ann.csv").read_text()
+    assert saved.splitlines()[1] == "ann,001.png,real,0.50,non_tumour,0.25"
+
+
+def test_a_session_of_one_question_never_asks_for_a_class(session):
+    widget = TuringWidget(session, "ann")
+    send(widget, position=0, answer="real")
+    assert (widget.classes, widget.asks_class, widget.position) == ([], False, 1)
+
+
+@pytest.mark.parametrize("folder", ["session", "classed"])
+def test_what_reaches_the_browser_holds_no_name_folder_or_truth(folder, request):
+    session = request.getfixturevalue(folder)
     widget = TuringWidget(session, "ann")
     state = {name: value for name, value in widget.get_state().items() if name in widget.keys}
     text = repr({k: v for k, v in state.items() if k not in ("_esm", "_css", "image")})
@@ -114,10 +154,12 @@ const model = {
   on(event, listen) { (listeners[event] ??= []).push(listen); },
   off() {},
   async send(message) {
-    const before = this.state.position;
+    const before = this.state;
     const problem = await window.kernelReceives(message);
     this.state = await kernelState();
-    if (this.state.position !== before) tell("change:position");
+    for (const name of ["position", "asks_class"]) {
+      if (this.state[name] !== before[name]) tell(`change:${name}`);
+    }
     if (problem) tell("msg:custom", { problem });
   },
 };
@@ -126,8 +168,7 @@ widget.render({ model, el: document.getElementById("app") });
 </script>"""
 
 
-@pytest.fixture
-def opened(chromium, session):
+def open_page(chromium, session):
     """A page that shows the widget of reader ann, the widget, and the page's errors."""
     widget, errors, problems = TuringWidget(session, "ann"), [], []
     widget.send = lambda content: problems.append(content["problem"])
@@ -147,6 +188,11 @@ def opened(chromium, session):
     page.set_content(HOST % {"css": str(widget._css), "esm": json.dumps(str(widget._esm))})
     page.wait_for_selector(".vtt-begin")
     return page, widget, errors
+
+
+@pytest.fixture
+def opened(chromium, session):
+    return open_page(chromium, session)
 
 
 def shown(page, number):
@@ -221,4 +267,89 @@ def test_a_failed_write_is_shown_and_the_image_can_be_answered_again(opened, mon
     page.keyboard.press("r")
     shown(page, 2)
     assert not page.is_visible(".vtt-problem")
+    assert errors == []
+
+
+def asked(page, title):
+    page.wait_for_function(
+        "t => document.querySelector('.vtt-title').textContent === t"
+        " && document.querySelector('.vtt-image').complete",
+        arg=title,
+    )
+
+
+@pytest.mark.browser
+def test_a_reader_answers_both_questions_by_keyboard_and_button(chromium, classed):
+    page, widget, errors = open_page(chromium, classed)
+    first, second = "real or synthetic?", "tumour or non-tumour?"
+    assert "T or the up arrow for tumour, N or the down arrow for non-tumour" in page.inner_text(
+        ".vtt-message"
+    )
+    page.click(".vtt-begin")
+    asked(page, f"Image 1 of 4: {first}")
+    assert page.get_by_role("button", name="tumour, key T", exact=True).is_disabled()
+    page.keyboard.press("t")  # not asked yet
+    page.keyboard.press("r")
+    asked(page, f"Image 1 of 4: {second}")
+    assert page.get_attribute(".vtt-image", "alt") == f"Image 1 of 4, {second}"
+    page.keyboard.press("s")  # cannot be taken back
+    page.keyboard.press("N")
+    asked(page, f"Image 2 of 4: {first}")
+    page.keyboard.press("ArrowRight")
+    asked(page, f"Image 2 of 4: {second}")
+    page.keyboard.press("ArrowUp")
+    asked(page, f"Image 3 of 4: {first}")
+    page.get_by_role("button", name="synthetic").click()
+    asked(page, f"Image 3 of 4: {second}")
+    page.keyboard.press("ArrowDown")  # the clicked button is off: keys still arrive
+    asked(page, f"Image 4 of 4: {first}")
+    page.keyboard.press("ArrowLeft")
+    asked(page, f"Image 4 of 4: {second}")
+    assert "correct" not in page.inner_text(".vtt").lower()
+    assert page.evaluate("window.lastKeySeenByHost") is None
+    page.get_by_role("button", name="tumour, key T", exact=True).click()
+    page.wait_for_function("document.querySelector('.vtt-title').textContent.includes('Finished')")
+    rows = [row.split(",") for row in widget._sheet.path.read_text().splitlines()[1:]]
+    assert [(row[2], row[4]) for row in rows] == [
+        ("real", "non_tumour"),
+        ("synthetic", "tumour"),
+        ("synthetic", "non_tumour"),
+        ("real", "tumour"),
+    ]
+    assert all(float(row[column]) >= 0 for row in rows for column in (3, 5))
+    truths = read_key_classes(classed / "key/key.csv")
+    right = sum(truths[row[1]] == row[4] for row in rows)
+    result = score_session(classed, widget._sheet.path, positive="tumour")["ann"]
+    assert result.classes.accuracy == right / 4
+    assert errors == []
+
+
+@pytest.mark.browser
+def test_a_held_key_and_a_double_click_answer_one_question(chromium, classed):
+    page, widget, _ = open_page(chromium, classed)
+    page.click(".vtt-begin")
+    asked(page, "Image 1 of 4: real or synthetic?")
+    for _ in range(4):
+        page.keyboard.down("ArrowRight")
+    page.keyboard.up("ArrowRight")
+    asked(page, "Image 1 of 4: tumour or non-tumour?")
+    box = page.get_by_role("button", name="non-tumour").bounding_box()
+    page.mouse.dblclick(box["x"] + 9, box["y"] + 9, delay=60)
+    asked(page, "Image 2 of 4: real or synthetic?")
+    page.wait_for_timeout(100)
+    assert (widget.position, widget.asks_class) == (1, False)
+
+
+@pytest.mark.browser
+def test_a_reader_goes_on_with_the_class_of_the_image_they_stopped_at(chromium, classed):
+    send(TuringWidget(classed, "ann"), position=0, answer="synthetic")
+    page, widget, errors = open_page(chromium, classed)
+    assert page.inner_text(".vtt-begin") == "Go on with image 1"
+    page.click(".vtt-begin")
+    asked(page, "Image 1 of 4: tumour or non-tumour?")
+    page.keyboard.press("t")
+    asked(page, "Image 2 of 4: real or synthetic?")
+    assert (
+        widget._sheet.path.read_text().splitlines()[1].startswith("ann,001.png,synthetic,,tumour,")
+    )
     assert errors == []

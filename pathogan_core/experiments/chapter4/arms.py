@@ -104,19 +104,14 @@ def _synthetic(chapter: Chapter, kind: str) -> tuple[ImageSet, dict[str, Any]]:
     """Both classes' synthetic images, equally many of each."""
     if kind in refining.METHODS:
         return refined_set(chapter, kind, chosen_steps(chapter, kind))
-    if kind == "undiscarded":
-        runs = {name: pools.drawn(chapter, name) for name in CLASSES}
-        images = [chapter.for_classifier(pools.images_of(run)) for run in runs.values()]
-    else:
-        runs = {name: pools.kept(chapter, name) for name in CLASSES}
-        images = [pools.images_of(run) for run in runs.values()]
-    return _balanced(kind, images), _made_from(runs)
+    pool = {"pggan": pools.kept, "undiscarded": pools.undiscarded}[kind]
+    return _pooled(kind, {name: pool(chapter, name) for name in CLASSES})
 
 
 def refined_set(chapter: Chapter, method: str, steps: int) -> tuple[ImageSet, dict[str, Any]]:
     """Both classes' pools, refined after so many steps."""
     runs = {name: refining.refined(chapter, method, name, steps) for name in CLASSES}
-    return _balanced(method, [pools.images_of(run) for run in runs.values()]), _made_from(runs)
+    return _pooled(method, runs)
 
 
 def chosen_steps(chapter: Chapter, method: str) -> int:
@@ -135,8 +130,7 @@ def candidate_accuracies(chapter: Chapter, method: str) -> dict[int, float]:
     from scratch where the arms are, or where there are no ImageNet weights.
     """
     p = chapter.parameters
-    training = "pretrained" if "pretrained" in p.trainings and p.imagenet_weights else "scratch"
-    seed, accuracies = p.seeds[0], {}
+    training, seed, accuracies = classifying.judging(p), p.seeds[0], {}
     for steps in sorted(refining.METHODS[method].steps(p)):
         refined, made_from = refined_set(chapter, method, steps)
         sets = [*image_sets(chapter, Arm(classic=1))[0], replace(refined, count=p.added_images)]
@@ -176,11 +170,10 @@ def _scores(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> np.ndarra
     return np.stack([classifying.answers(run).scores for run in runs])
 
 
-def _balanced(name: str, images: Sequence[np.ndarray]) -> ImageSet:
-    """As many images of each class as the smaller class has."""
+def _pooled(kind: str, runs: Mapping[str, Run]) -> tuple[ImageSet, dict[str, Any]]:
+    """As many images of each class as the smaller pool has, and entries of a record's inputs."""
+    images = [pools.images_of(run) for run in runs.values()]
     count = min(map(len, images))
-    return ImageSet(name, np.concatenate([part[:count] for part in images]), labels_of([count] * 2))
-
-
-def _made_from(runs: Mapping[str, Run]) -> dict[str, Any]:
-    return {f"synthetic_{name}": pools.made_by(run) for name, run in runs.items()}
+    both = np.concatenate([part[:count] for part in images])
+    made_from = {f"synthetic_{name}": pools.made_by(run) for name, run in runs.items()}
+    return ImageSet(kind, both, labels_of([count] * len(images))), made_from

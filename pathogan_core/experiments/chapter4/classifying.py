@@ -101,6 +101,7 @@ def train_classifier(
             "steps": steps,
             "sets": composition,
             "image_size": p.classifier_size,
+            "slice_size": p.slice_size,
         },
         inputs={
             "images": chapter.provenance("train"),
@@ -113,9 +114,10 @@ def train_classifier(
     )
 
     def run(folder: Path) -> Outcome:
-        weights = project_root() / p.imagenet_weights if p.imagenet_weights else None
         mixture, validation = Mixture(sets, chapter.device), chapter.labelled("validation")
-        program = resnet50.program(config, mixture, validation, seed, chapter.device, weights)
+        program = resnet50.program(
+            config, mixture, validation, seed, chapter.device, _imagenet_weights(p)
+        )
         options = chapter.loop_options(steps)
         clock = train(program, folder, steps=steps, seed=seed, options=options)
         network = resnet50.tested(config, program)
@@ -125,6 +127,17 @@ def train_classifier(
 
     trained = chapter.store.train_or_load(spec, run)
     return chapter.store.measured(trained, _measurement(chapter))
+
+
+def judging(p: Parameters) -> str:
+    """The training of a classifier that judges images for all arms.
+
+    Pre-trained where such arms are asked for and the ImageNet weights are there, else from scratch:
+    without these weights everything but the pre-trained arms works.
+    """
+    weights = _imagenet_weights(p)
+    usable = "pretrained" in p.trainings and weights is not None and weights.is_file()
+    return "pretrained" if usable else "scratch"
 
 
 def real_only(chapter: Chapter, training: str, seed: int) -> Run:
@@ -155,6 +168,10 @@ def answers(run: Run, split: str = "test") -> Answers:
 def load_classifier(run: Run) -> resnet50.TumourClassifier:
     """A finished run's network; see `weights.load_network` for what is refused."""
     return load_network(run, lambda values: resnet50.TumourClassifier(values["depth"]), CLASSIFIER)
+
+
+def _imagenet_weights(p: Parameters) -> Path | None:
+    return project_root() / p.imagenet_weights if p.imagenet_weights else None
 
 
 def _save_answers(chapter: Chapter, network: torch.nn.Module, path: Path) -> None:

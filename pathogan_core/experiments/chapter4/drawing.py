@@ -112,13 +112,13 @@ def _previewer(
 
 
 def _gather_previews(folder: Path) -> None:
-    """One file of them all; the folder goes last, so that a killed process can do it again."""
-    found = sorted((folder / GROWING).glob("*.npy"))
-    if found:
+    """One file of them all, written once: of a folder half removed, not all of them are left."""
+    if not (folder / GROWTH).exists():
+        found = sorted((folder / GROWING).glob("*.npy"))
         images = {int(path.stem): np.load(path, allow_pickle=False) for path in found}
         with atomic_write(folder / GROWTH) as handle:
             handle.write(packed(images))
-        shutil.rmtree(folder / GROWING)
+    shutil.rmtree(folder / GROWING, ignore_errors=True)
 
 
 def packed(images: Mapping[int, np.ndarray]) -> bytes:

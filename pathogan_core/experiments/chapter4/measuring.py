@@ -29,7 +29,7 @@ def stage(chapter: Chapter, kind: str, name: str) -> Run:
         pool = pools.kept(chapter, name)
     else:
         pool = refining.refined(chapter, kind, name, arms.chosen_steps(chapter, kind))
-    how = _measurement(chapter, name)
+    how = _measurement(chapter, name, pool)
     return chapter.store.measured(pool, how) if how else pool
 
 
@@ -38,18 +38,19 @@ def stages(chapter: Chapter, name: str) -> Mapping[str, Run]:
     return {kind: stage(chapter, kind, name) for kind in STAGES}
 
 
-def _measurement(chapter: Chapter, name: str) -> Measurement | None:
+def _measurement(chapter: Chapter, name: str, pool: Run) -> Measurement | None:
     """Distribution measures; None on a bare GPU server without torch-fidelity."""
     if find_spec("torch_fidelity") is None:
         return None
     from pathogan_core.evaluation import fidelity
     from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
 
-    count, seed = chapter.parameters.measured_images, chapter.parameters.seed
+    seed = chapter.parameters.seed
+    generated = pools.images_of(pool)[: chapter.parameters.measured_images]
 
-    def measure(pool: Run) -> dict[str, dict[str, Any]]:
+    def measure(_: Run) -> dict[str, dict[str, Any]]:
         found = fidelity.measure(
-            large_enough(np.array(pools.images_of(pool)[:count])),
+            large_enough(np.array(generated)),
             large_enough(chapter.classifier_images("train", name)),
             large_enough(chapter.classifier_images("test", name)),
             patients_train=chapter.patients("train", name),
@@ -61,7 +62,7 @@ def _measurement(chapter: Chapter, name: str) -> Measurement | None:
     measured_with = {
         "held_out": chapter.provenance("test", name),
         "feature_network": sha256_of_file(COMMITTED_WEIGHTS),
-        "generated": count,
+        "generated": len(generated),
         "seed": seed,
         "revision": fidelity.REVISION,
     }

@@ -20,7 +20,7 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import discarding
 from pathogan_core.evaluation.discarding import Discarding, DiscardingConfig
 from pathogan_core.evaluation.metric import proportion
-from pathogan_core.experiments.chapter4.classifying import load_classifier, real_only
+from pathogan_core.experiments.chapter4.classifying import judging, load_classifier, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.drawing import load_generator, train_pggan
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
@@ -70,7 +70,7 @@ def discarded(chapter: Chapter, name: str) -> Run:
     weights from elsewhere.
     """
     p, pool = chapter.parameters, drawn(chapter, name)
-    judge = real_only(chapter, p.trainings[0], p.seeds[0])
+    judge = real_only(chapter, judging(p), p.seeds[0])
     config = DiscardingConfig(
         components=p.components,
         clusters=p.clusters,
@@ -102,7 +102,7 @@ def discarded(chapter: Chapter, name: str) -> Run:
             patients=chapter.patients("train", name),
             config=config,
         )
-        tensors = {key: torch.as_tensor(value) for key, value in vars(result).items()}
+        tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in vars(result).items()}
         tensors["odd"] = tensors["odd"].long()  # an empty tuple has no type
         save_tensors(folder / CLUSTERS, tensors, {})
         return Outcome(steps=0, images_seen=0, wall_s=time.monotonic() - started)
@@ -126,18 +126,39 @@ def clusters_of(sorted_out: Run) -> Discarding:
 
 def kept(chapter: Chapter, name: str) -> Run:
     """A class's pool without what is discarded, as the classifier gets it."""
-    p, pool, sorted_out = chapter.parameters, drawn(chapter, name), discarded(chapter, name)
+    pool, sorted_out = drawn(chapter, name), discarded(chapter, name)
+    inputs = {"synthetic": made_by(pool), "clusters": made_by(sorted_out)}
+    rows = np.flatnonzero(clusters_of(sorted_out).kept)
+    return _for_classifier(chapter, f"stage-pggan-{name}", "kept", inputs, pool, rows)
+
+
+def undiscarded(chapter: Chapter, name: str) -> Run:
+    """A class's whole pool, as the classifier gets it."""
+    pool = drawn(chapter, name)
+    inputs, rows = {"synthetic": made_by(pool)}, np.arange(chapter.parameters.pool_images)
+    return _for_classifier(chapter, f"pool-undiscarded-{name}", "undiscarded", inputs, pool, rows)
+
+
+def _for_classifier(
+    chapter: Chapter,
+    setup: str,
+    of: str,
+    inputs: dict[str, dict[str, Any]],
+    pool: Run,
+    chosen: np.ndarray,
+) -> Run:
+    """The `chosen` rows of a drawn pool, made into the classifier's images."""
+    p = chapter.parameters
     spec = RunSpec(
         chapter="ch4",
-        setup=f"stage-pggan-{name}",
+        setup=setup,
         method="pool",
         revision=REVISION,
-        config={"of": "kept", "crop_first": p.crop_first, "image_size": p.classifier_size},
-        inputs={"synthetic": made_by(pool), "clusters": made_by(sorted_out)},
+        config={"of": of, "crop_first": p.crop_first, "image_size": p.classifier_size},
+        inputs=inputs,
         scale=p.scale,
         seed=p.seed,
     )
-    chosen = np.flatnonzero(clusters_of(sorted_out).kept)
 
     def parts() -> Iterator[np.ndarray]:
         images = images_of(pool)
