@@ -21,9 +21,9 @@ ROOMS: dict[str, set[str]] = {
     "gans": {"training"},
     "cad": {"training"},
     "evaluation": set(),
-    "experiments": {"cohorts", "training", "gans", "evaluation"},
+    "experiments": {"cohorts", "training", "gans", "cad", "evaluation"},
     "figures": {"evaluation"},
-    "cli": {"cohorts", "training", "gans", "evaluation", "experiments", "figures"},
+    "cli": {"cohorts", "training", "gans", "cad", "evaluation", "experiments", "figures"},
 }
 # A bare GPU server has none of these.
 READING_AND_DRAWING = ("SimpleITK", "nilearn", "pydantic", "plotly")
@@ -31,8 +31,13 @@ TRAINING_MODULES = (
     "pathogan_core.training",
     "pathogan_core.training.loop",
     "pathogan_core.gans.dcgan",
+    "pathogan_core.gans.pggan",
+    "pathogan_core.gans.simgan",
+    "pathogan_core.gans.munit",
+    "pathogan_core.cad.resnet50",
     "pathogan_core.cohorts.prepared",
     "pathogan_core.experiments.store",
+    "pathogan_core.experiments.chapter4.arms",
 )
 
 

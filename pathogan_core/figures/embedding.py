@@ -26,7 +26,7 @@ def image_map(
 
     Plotly's own labels hold text only. The images go, once and reduced, as one sheet into
     `layout.meta.sprite`, from which the book's script `figures.js` shows the tile whose number is
-    the mark's `customdata`. Without that script, as in JupyterLab, the label names category and row.
+    the mark's `customdata`. Without that script, as in JupyterLab, labels name category and row.
 
     Args:
         points: ``[N, 2]``; the axes have no unit and are not shown; both have one scale.
@@ -63,7 +63,7 @@ def image_map(
         )
     finish(figure, alt=alt)
     figure.layout.meta["sprite"] = sprite(images)
-    # Above the plot it would lie under plotly's tools, which a reader who points at marks has on show.
+    # Above the plot it would lie under plotly's tools, on show while a reader points at marks.
     below = {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top", "itemsizing": "constant"}
     figure.update_layout(
         height=HEIGHT_PX, legend=below, margin={"l": 10, "r": 10, "b": 10}, hovermode="closest"

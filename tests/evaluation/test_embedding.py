@@ -248,7 +248,7 @@ class Recorded(embedding.TSNE):
     last: Recorded
     given: np.ndarray
 
-    def fit_transform(self, X, y=None):  # type: ignore[no-untyped-def]  # noqa: N803
+    def fit_transform(self, X, y=None):  # type: ignore[no-untyped-def]
         Recorded.last, Recorded.given = self, X
         return super().fit_transform(X, y)
 
@@ -320,7 +320,7 @@ def test_impossible_choices_are_refused(choice: dict, said: str) -> None:
 
 def test_maps_that_cannot_be_made_are_refused() -> None:
     vectors = np.random.default_rng(0).standard_normal((100, 3))
-    with pytest.raises(PathoganError, match="perplexity: 100 needs more images .* there are 100"):
+    with pytest.raises(PathoganError, match=r"perplexity: 100 needs more images .* there are 100"):
         embed(vectors, TSNEConfig())
     with pytest.raises(PathoganError, match="vectors: all are the same"):
         embed(np.ones((120, 3)), TSNEConfig())

@@ -20,16 +20,17 @@ from pathogan_core.figures.mystnb import figure_html
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
 NAMES = ("real, tumour", "real, non-tumour", "synthetic, tumour", "synthetic, non-tumour")
-LEVELS = np.array([20, 60, 100, 140, 180, 220, 250], np.uint8)
+COUNT = 43  # more than fill a row of the sheet
+LEVELS = np.array([20, 60, 100, 140, 180, 220, 250], np.uint8)[np.arange(COUNT) % 7]
 
 
 def example() -> go.Figure:
-    """Seven images, each of one grey level, on a circle."""
-    angles = np.linspace(0, 2 * np.pi, 7, endpoint=False)
+    """Images of one grey level each, on a circle; every fourth is of one category."""
+    angles = 2 * np.pi * np.arange(COUNT) / COUNT
     points = 30 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    categories = [NAMES[i] for i in (2, 0, 2, 1, 3, 3, 0)]
-    images = np.broadcast_to(LEVELS[:, None, None], (7, 64, 64))
-    return image_map(points, categories, images, alt="Seven greys.")
+    categories = np.array(NAMES)[np.arange(COUNT) % 4]
+    images = np.broadcast_to(LEVELS[:, None, None], (COUNT, 64, 64))
+    return image_map(points, categories, images, alt="Greys on a circle.")
 
 
 def tiles_of(figure: go.Figure) -> np.ndarray:
@@ -43,14 +44,21 @@ def tiles_of(figure: go.Figure) -> np.ndarray:
 
 def test_each_mark_has_its_place_its_category_and_the_number_of_its_image() -> None:
     figure = example()
-    assert [trace.name for trace in figure.data] == [NAMES[i] for i in (2, 0, 1, 3)]
-    assert [list(trace.customdata) for trace in figure.data] == [[0, 2], [1, 6], [3], [4, 5]]
-    assert figure.data[1].x[0] == pytest.approx(30 * np.cos(2 * np.pi / 7))
-    assert figure.data[1].y[0] == pytest.approx(30 * np.sin(2 * np.pi / 7))
+    assert tuple(trace.name for trace in figure.data) == NAMES
     tiles = tiles_of(figure)
-    for trace in figure.data:
-        for number in trace.customdata:
+    for first, trace in enumerate(figure.data):
+        numbers = np.arange(first, COUNT, 4)
+        assert trace.customdata.tolist() == numbers.tolist()
+        assert trace.x == pytest.approx(30 * np.cos(2 * np.pi * numbers / COUNT))
+        assert trace.y == pytest.approx(30 * np.sin(2 * np.pi * numbers / COUNT))
+        for number in numbers:
             assert (tiles[number] == LEVELS[number]).all()
+
+
+def test_traces_follow_the_first_points_of_their_categories() -> None:
+    names = ["b", "a", "b", "c", "a"]
+    figure = image_map(np.zeros((5, 2)), names, np.zeros((5, 8, 8), np.uint8), alt="Five.")
+    assert [(t.name, *t.customdata) for t in figure.data] == [("b", 0, 2), ("a", 1, 4), ("c", 3)]
 
 
 def test_categories_differ_in_colour_and_in_symbol() -> None:
@@ -74,7 +82,7 @@ def test_large_images_are_reduced_and_small_ones_kept() -> None:
 
 def test_without_the_pages_script_the_label_is_text_and_the_words_stay() -> None:
     figure = json.loads(example().to_json())
-    assert figure["layout"]["meta"]["alt"] == "Seven greys."
+    assert figure["layout"]["meta"]["alt"] == "Greys on a circle."
     for trace in figure["data"]:
         assert "fullData.name" in trace["hovertemplate"]
         assert "customdata" in trace["hovertemplate"]
@@ -120,15 +128,16 @@ MARKS = """() => {
 }"""
 
 
-def opened(chromium, page_file: Path, **context):  # type: ignore[no-untyped-def]
-    page = chromium.new_context(**context).new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+def opened(chromium, page_file: Path, width: int, *, touch: bool):  # type: ignore[no-untyped-def]
+    size = {"width": width, "height": 500}
+    page = chromium.new_context(viewport=size, has_touch=touch, is_mobile=touch).new_page()
     page.goto(page_file.as_uri())
+    page.locator(".pg-figure").nth(1).scroll_into_view_if_needed()
     page.wait_for_function(
         "[...document.querySelectorAll('.pg-figure')].every(f => f.dataset.state === 'drawn')"
     )
-    return page, errors
+    page.evaluate("scrollTo(0, 0)")
+    return page
 
 
 def grey_shown(page) -> int:  # type: ignore[no-untyped-def]
@@ -139,71 +148,63 @@ def grey_shown(page) -> int:  # type: ignore[no-untyped-def]
     return int(pixels[0, 0])
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [1000, 320])
-def test_pointing_or_tapping_shows_the_image_of_the_mark(chromium, page_file, width: int) -> None:
-    is_phone = width < 600
-    page, errors = opened(
-        chromium,
-        page_file,
-        viewport={"width": width, "height": 800},
-        has_touch=is_phone,
-        is_mobile=is_phone,
-    )
-    point = page.touchscreen.tap if is_phone else page.mouse.move
+def check_images(page, point, width: int) -> None:  # type: ignore[no-untyped-def]
+    """What `point` brings up at marks from the sheet's corners, and that it goes away again."""
     card = page.locator(".pg-preview")
+    assert card.count() == 1  # the other figure has no images
     assert card.is_hidden()
-    for mark in page.evaluate(MARKS):
+    marks = {mark["image"]: mark for mark in page.evaluate(MARKS)}
+    for mark in (marks[0], marks[39], marks[40], marks[42]):
         point(mark["x"], mark["y"])
         page.wait_for_function(
             "name => !document.querySelector('.pg-preview').hidden &&"
             " document.querySelector('.pg-preview').textContent === name",
             arg=mark["name"],
         )
-        page.wait_for_timeout(300)  # plotly's hover is throttled; a tap's second click comes late
+        page.wait_for_timeout(
+            400
+        )  # a browser follows a tap with a click, which must change nothing
         assert abs(grey_shown(page) - int(LEVELS[mark["image"]])) <= 1
         box = card.bounding_box()
-        assert 0 <= box["x"]
+        assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-        assert not (box["x"] < mark["x"] < box["x"] + box["width"])  # the mark stays in view
+        assert not box["x"] < mark["x"] < box["x"] + box["width"]  # the mark stays in view
     assert page.locator(".hoverlayer .hovertext").count() == 0  # no second label
     page.keyboard.press("Escape")
     assert card.is_hidden()
-    point(mark["x"], mark["y"])
+    point(marks[0]["x"], marks[0]["y"])
     card.wait_for(state="visible")
     point(5, 5)
     card.wait_for(state="hidden")
-    assert page.locator(".pg-preview").count() == 1  # the other figure has no images
+
+
+@pytest.mark.browser
+def test_pointing_at_a_mark_shows_its_image_in_either_theme(chromium, page_file) -> None:
+    page = opened(chromium, page_file, 1000, touch=False)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    check_images(page, page.mouse.move, 1000)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    check_images(page, page.mouse.move, 1000)
+    focusable = "a[href], button, input, select, textarea, [tabindex]"
+    assert page.locator(f".pg-preview :is({focusable})").count() == 0
+    assert page.locator(".pg-preview").get_attribute("aria-hidden") == "true"
     assert errors == []
     page.context.close()
 
 
 @pytest.mark.browser
-def test_the_image_takes_neither_focus_nor_a_finger_that_scrolls(chromium, page_file) -> None:
-    page, _ = opened(
-        chromium,
-        page_file,
-        viewport={"width": 320, "height": 480},
-        has_touch=True,
-        is_mobile=True,
-    )
-    focusable = "a[href], button, input, select, textarea, [tabindex]"
-    assert page.locator(f".pg-preview :is({focusable})").count() == 0
-    mark = page.evaluate(MARKS)[0]
-    page.touchscreen.tap(mark["x"], mark["y"])
-    page.locator(".pg-preview").wait_for(state="visible")
-    assert (
-        page.evaluate("document.querySelector('.pg-preview').getAttribute('aria-hidden')") == "true"
-    )
+def test_on_a_phone_a_tap_shows_the_image_and_a_finger_still_scrolls(chromium, page_file) -> None:
+    page = opened(chromium, page_file, 320, touch=True)
+    check_images(page, page.touchscreen.tap, 320)
     touch = page.context.new_cdp_session(page)
 
-    def send(kind: str, *points: tuple[int, int]) -> None:
-        fingers = [{"x": x, "y": y} for x, y in points]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    def send(kind: str, *fingers: dict[str, int]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(fingers)})
 
-    send("touchStart", (160, 400))
+    send("touchStart", {"x": 160, "y": 400})
     for y in range(380, 180, -20):
-        send("touchMove", (160, y))
+        send("touchMove", {"x": 160, "y": y})
         page.wait_for_timeout(16)
     send("touchEnd")
     page.wait_for_function("scrollY > 50")
