@@ -13,21 +13,21 @@ from typing import Any, NoReturn
 import torch
 
 from benchmarks.cohorts import OPERATIONS, CohortCase
+from benchmarks.elsewhere import compared
 from benchmarks.machine import described, machine
+from benchmarks.methods import METHODS
 from benchmarks.rows import Row, table
-from benchmarks.training import Objective, TrainingCase
+from benchmarks.training import TrainingCase
 from benchmarks.usage import in_fresh_process
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import cannot_write, write_json
 
-SCHEMA = 1  # of the JSON file
-OBJECTIVES: tuple[Objective, ...] = ("dcgan", "wgan")
-STEPS = {"cpu": (5, 20), "cuda": (50, 500)}  # warm-up, timed
+SCHEMA = 2  # of the JSON file
+DEVICES = ("cpu", "cuda")
+CUDA_STEPS = (50, 500)  # warm-up, timed
 SCANS, WORKERS = 8, (1, 2)
-NETWORK = {"width": 32, "batch_size": 64}  # the thesis'
 
 QUICK_STEPS, QUICK_SCANS, QUICK_WORKERS = (1, 2), 1, (1,)
-QUICK_NETWORK = {"width": 4, "batch_size": 4}
 
 Run = Callable[..., Any]
 
@@ -45,15 +45,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--only",
         nargs="+",
-        choices=(*OBJECTIVES, *OPERATIONS),
-        default=(*OBJECTIVES, *OPERATIONS),
+        choices=(*METHODS, *OPERATIONS),
+        default=(*METHODS, *OPERATIONS),
         metavar="WHAT",
-        help=f"of {', '.join((*OBJECTIVES, *OPERATIONS))}; all by default",
+        help=f"of {', '.join((*METHODS, *OPERATIONS))}; all by default",
     )
-    made.add_argument("--device", choices=tuple(STEPS), help="train there only; default: on each")
+    made.add_argument(
+        "--size", type=whole, nargs="+", metavar="PIXELS", help="train at these only; default: all"
+    )
+    made.add_argument("--device", choices=DEVICES, help="train there only; default: on each")
     made.add_argument("--threads", type=whole, help="of PyTorch; its own default if not given")
-    timed = ", ".join(f"{steps} ({device})" for device, (_, steps) in STEPS.items())
-    made.add_argument("--steps", type=whole, help=f"timed training steps; default: {timed}")
+    made.add_argument("--steps", type=whole, help="timed training steps; default: see README.md")
     made.add_argument("--scans", type=whole, help=f"size of the cohort; default: {SCANS}")
     made.add_argument(
         "--workers",
@@ -77,20 +79,32 @@ def whole(text: str) -> int:
 
 
 def training_cases(given: argparse.Namespace) -> Iterator[TrainingCase]:
-    """Every objective, size and precision, on the devices that are wanted and there."""
+    """Every method, size and precision, on the devices that are wanted and there."""
     if given.device == "cuda" and not torch.cuda.is_available():
         raise PathoganError("there is none", where="--device cuda", remedy="use --device cpu")
-    there = [name for name in STEPS if name == "cpu" or torch.cuda.is_available()]
-    for device, objective, size, bf16 in itertools.product(
-        [given.device] if given.device else there,
-        [name for name in OBJECTIVES if name in given.only],
-        (64, 128),
-        (False, True),
-    ):
-        warmup, timed = QUICK_STEPS if given.quick else STEPS[device]
+    there = [name for name in DEVICES if name == "cpu" or torch.cuda.is_available()]
+    methods = {name: method for name, method in METHODS.items() if name in given.only}
+    known = {size for method in methods.values() for size in method.sizes}
+    if strange := sorted(set(given.size or ()) - known):
+        raise PathoganError(
+            f"nothing is trained at {strange[0]} px",
+            where="--size",
+            remedy=f"choose from {', '.join(map(str, sorted(known)))}" if known else "leave it out",
+        )
+    sized = [
+        (name, size)
+        for name in methods
+        for size in METHODS[name].sizes
+        if size in (given.size or known)
+    ]
+    devices = [given.device] if given.device else there
+    for device, (name, size), bf16 in itertools.product(devices, sized, (False, True)):
+        method = METHODS[name]
+        warmup, timed = method.cpu_steps if device == "cpu" else CUDA_STEPS
+        if given.quick:
+            warmup, timed = QUICK_STEPS
         yield TrainingCase(
-            objective, size, bf16, device,
-            **(QUICK_NETWORK if given.quick else NETWORK),
+            name, size, bf16, device, method.at(size, quick=given.quick),
             warmup=warmup, steps=given.steps or timed, threads=given.threads,
         )  # fmt: skip
 
@@ -133,9 +147,11 @@ def report(given: argparse.Namespace, run: Run) -> None:
     if given.quick:
         print("QUICK: too small and too short to say anything about speed\n")
     print(described(facts), table(rows, markdown=given.markdown), sep="\n\n")
+    if not given.quick and (beside := compared(rows)):
+        print(f"\n{beside}")
     if given.json:
-        content = {"schema": SCHEMA, "quick": given.quick, "machine": facts}
-        content |= {"network": QUICK_NETWORK if given.quick else NETWORK}
+        settings = {case.name: case.settings for case in training_cases(given)}
+        content = {"schema": SCHEMA, "quick": given.quick, "machine": facts, "settings": settings}
         write_json(given.json, content | {"rows": [row.as_json() for row in rows]})
 
 

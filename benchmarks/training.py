@@ -7,44 +7,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 
+from benchmarks.methods import METHODS, SEED
 from benchmarks.rows import Row
 from benchmarks.usage import Reading, now, peak_memory
-from pathogan_core.gans import dcgan
-from pathogan_core.training.batches import DeviceImages
 from pathogan_core.training.loop import Clock, LoopOptions, train
-
-Objective = Literal["dcgan", "wgan"]
-
-IMAGES = 1024
-SEED = 0
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """One configuration of chapter 3's models on one device.
+    """One method at one size on one device.
 
     Args:
-        objective: ``dcgan`` or ``wgan``.
+        method: a key of `methods.METHODS`.
         size: pixels.
         bf16: autocast to bfloat16; else fp32.
         device: ``cpu`` or ``cuda``.
-        width, batch_size: see `dcgan.DCGANConfig`.
+        settings: of the method's configuration, besides size and precision.
         warmup: steps before the clock starts (memory pools, kernels chosen, caches).
         steps: steps that are timed.
         threads: PyTorch's, in the measuring process; None leaves its default.
     """
 
-    objective: Objective
+    method: str
     size: int
     bf16: bool
     device: str
-    width: int
-    batch_size: int
+    settings: dict[str, Any]
     warmup: int
     steps: int
     threads: int | None = None
@@ -52,20 +44,7 @@ class TrainingCase:
     @property
     def name(self) -> str:
         """E.g. ``wgan 128 px bf16``."""
-        return f"{self.objective} {self.size} px {'bf16' if self.bf16 else 'fp32'}"
-
-    @property
-    def config(self) -> dcgan.DCGANConfig:
-        """Without WGAN's first steps and bursts: every step has the usual five critic updates."""
-        return dcgan.DCGANConfig(
-            objective=self.objective,
-            image_size=self.size,
-            width=self.width,
-            batch_size=self.batch_size,
-            bf16=self.bf16,
-            warmup_steps=0,
-            burst_every=0,
-        )
+        return f"{self.method} {self.size} px {'bf16' if self.bf16 else 'fp32'}"
 
     def measure(self, read: Callable[[], Reading] = now) -> Row:
         """Train in a temporary folder; what lies between the warm-up and the last step counts.
@@ -83,7 +62,8 @@ class TrainingCase:
                 torch.cuda.synchronize(device)
             marks.append((clock.step, clock.images, read()))
 
-        program = dcgan.program(self.config, _random_images(self.size, device), SEED, device)
+        settings = {**self.settings, "bf16": self.bf16}
+        program = METHODS[self.method].build(self.size, settings, device)
         if on_cuda:
             torch.cuda.reset_peak_memory_stats(device)
         options = LoopOptions(
@@ -105,9 +85,3 @@ class TrainingCase:
             images=last_images - first_images,
             peak_device_bytes=torch.cuda.max_memory_allocated(device) if on_cuda else None,
         )
-
-
-def _random_images(size: int, device: torch.device) -> DeviceImages:
-    """Convolutions take as long on noise as on brains."""
-    noise = np.random.default_rng(SEED).integers(0, 256, (IMAGES, size, size), np.uint8)
-    return DeviceImages(noise, device)

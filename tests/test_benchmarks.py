@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import cohorts
 from benchmarks.__main__ import main
 from benchmarks.cohorts import CohortCase
+from benchmarks.elsewhere import CPU_S_PER_STEP, compared
+from benchmarks.methods import METHODS
 from benchmarks.rows import Row, table
 from benchmarks.training import TrainingCase
 from benchmarks.usage import Reading, in_fresh_process, now
@@ -30,17 +32,26 @@ from pathogan_core.cohorts.brain_patient import SimulatedPatient, draw_grade
 from pathogan_core.cohorts.cases import SEQUENCES, TISSUES
 from pathogan_core.cohorts.manifest import Volume, load_manifest
 from pathogan_core.errors import PathoganError
-from pathogan_core.gans import dcgan
+from pathogan_core.gans import dcgan, pggan, simgan
+from pathogan_core.gans.growth import Stage
+from pathogan_core.training.loop import train
 
 SHAPE = (20, 28, 24)
 TRAININGS = {
-    f"{objective} {size} px {precision}"
-    for objective in ("dcgan", "wgan")
-    for size in (64, 128)
+    f"{method} {size} px {precision}"
+    for method, sizes in {
+        "dcgan": (64, 128), "wgan": (64, 128), "pggan": (64,), "pggan-plain": (64,),
+        "munit": (60, 224), "simgan": (60, 224), "resnet18": (60, 224), "resnet50": (60, 224),
+    }.items()
+    for size in sizes
     for precision in ("fp32", "bf16")
-}
+}  # fmt: skip
 OPERATIONS = {"simulate", "check", "prepare", "prepare-simulated"}
-TINY = TrainingCase("wgan", 64, False, "cpu", width=2, batch_size=4, warmup=2, steps=3)
+
+
+def tiny(method: str, size: int = 64, *, bf16: bool = False) -> TrainingCase:
+    settings = METHODS[method].at(size, quick=True)
+    return TrainingCase(method, size, bf16, "cpu", settings, warmup=2, steps=3)
 
 
 def directly(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -111,7 +122,8 @@ def test_a_quick_run_prints_every_row_and_writes_the_same_figures(tmp_path, caps
     names = [field.name for field in fields(Row)]
     rows = [Row(**{name: row[name] for name in names}) for row in written["rows"]]
     assert {row.measured for row in rows} == TRAININGS | OPERATIONS
-    assert len(rows) == 12
+    assert len(rows) == len(TRAININGS | OPERATIONS)
+    assert written["settings"].keys() == TRAININGS
     assert written["rows"] == [row.as_json() for row in rows]
     assert written["quick"] is True
     assert written["machine"]["libraries"]["torch"] == version("torch")
@@ -162,18 +174,73 @@ def test_rates_are_those_of_the_steps_after_the_warm_up(
         return replace(phase, loss=loss)
 
     monkeypatch.setattr(dcgan, "program", charging_program)
-    case = replace(TINY, objective=objective, warmup=warmup, steps=steps)
+    case = replace(tiny(objective), warmup=warmup, steps=steps)
     row = case.measure(clock.read)
+    batch = case.settings["batch_size"]
     seconds = critic_updates * 2 + 1
     assert row.units == steps
     assert row.units_per_s == pytest.approx(1 / seconds)
     assert row.cpu_s_per_unit == pytest.approx(critic_updates * 3 + 0.5)
-    assert row.images == steps * critic_updates * TINY.batch_size
-    assert row.images_per_s == pytest.approx(critic_updates * TINY.batch_size / seconds)
+    assert row.images == steps * critic_updates * batch
+    assert row.images_per_s == pytest.approx(critic_updates * batch / seconds)
 
 
 def test_every_wgan_step_has_the_usual_critic_updates():
-    assert {TINY.config.critic_updates(step) for step in range(1001)} == {5}
+    config = dcgan.DCGANConfig(image_size=64, **METHODS["wgan"].at(64, quick=False))
+    assert {config.critic_updates(step) for step in range(1001)} == {5}
+
+
+def test_pggan_is_timed_with_all_its_levels():
+    config = pggan.PGGANConfig(
+        image_size=64, stable_images=1, fade_images=0, **METHODS["pggan"].at(64, quick=False)
+    )
+    assert config.channels == (128,) * 5
+    assert config.growth.at(config.batch_sizes[0]) == Stage(config.levels - 1)
+
+
+def test_the_plain_script_computes_the_same_with_more_work(tmp_path):
+    learning: list[bool] = []
+
+    def generator_of(method: str) -> torch.Tensor:
+        """Its weights after two steps; notes whether the critic gets gradients in phase G."""
+        program = METHODS[method].build(64, METHODS[method].at(64, quick=True), torch.device("cpu"))
+        critic, phase = program.modules["discriminator"], program.phases[1]
+
+        def noting(turn: Any) -> Any:
+            loss = phase.loss(turn)
+            learning.append(all(weight.requires_grad for weight in critic.parameters()))
+            return loss
+
+        program.phases[1] = replace(phase, loss=noting)
+        train(program, tmp_path / method, steps=2, seed=0)
+        return torch.cat([w.flatten() for w in program.modules["generator"].parameters()])
+
+    ours, plain = generator_of("pggan"), generator_of("pggan-plain")
+    assert learning == [False, False, True, True]
+    torch.testing.assert_close(plain, ours, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["munit", "simgan", "resnet18"])
+def test_a_row_counts_the_real_images_that_its_steps_consumed(method):
+    case = tiny(method, 60)
+    batches = 2 if method == "munit" else 1  # its translators see real images, too
+    assert case.measure().images == 3 * batches * case.settings.get("batch_size", 1)
+
+
+def test_figures_from_elsewhere_stand_beside_those_of_a_processor_only():
+    row = Row("pggan 64 px fp32", "cpu, 1 thread", "step", 10, 40.0, 31.4, 1)
+    told = compared([row, replace(row, measured="munit 60 px fp32")])
+    assert "3.14 CPU s/step here" in told
+    assert all(str(seconds) in told for seconds in CPU_S_PER_STEP[row.measured].values())
+    assert "munit" not in told
+    assert compared([replace(row, on="cuda, 1 thread")]) == ""
+    assert set(CPU_S_PER_STEP) <= TRAININGS
+
+
+def test_every_simgan_step_is_an_adversarial_round():
+    config = simgan.SimGANConfig(image_size=60, **METHODS["simgan"].at(60, quick=False))
+    rounds = {(config.refines(step), config.discriminates(step)) for step in range(100)}
+    assert rounds == {(2, 1)}
 
 
 def test_rates_of_a_cohort_are_shared_by_its_scans(tmp_path, monkeypatch):
@@ -248,7 +315,7 @@ def test_a_killed_measurement_is_one_line():
         in_fresh_process(os._exit, 1)
 
 
-@pytest.mark.parametrize("case", [TINY, CohortCase("prepare", 2, 8, Path("folder"))])
+@pytest.mark.parametrize("case", [tiny("pggan"), CohortCase("prepare", 2, 8, Path("folder"))])
 def test_cases_can_be_sent_to_a_process(case):
     assert pickle.loads(pickle.dumps(case.measure)).__self__ == case
 
@@ -256,7 +323,10 @@ def test_cases_can_be_sent_to_a_process(case):
 @pytest.mark.parametrize(
     "options",
     [
-        ["--only", "munit"],
+        ["--only", "cyclegan"],
+        ["--size", "100"],
+        ["--size", "224", "--only", "pggan"],
+        ["--size", "64", "--only", "check"],
         ["--only"],
         ["--device", "tpu"],
         ["--threads", "0"],
@@ -305,7 +375,7 @@ def test_columns_are_aligned_and_numbers_keep_three_digits():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_its_memory_is_told():
-    row = replace(TINY, device="cuda").measure()
-    assert row.peak_device_bytes > sum(
-        p.numel() * 4 for p in dcgan.Generator(TINY.config).parameters()
-    )
+    case = replace(tiny("wgan"), device="cuda")
+    config = dcgan.DCGANConfig(image_size=64, **case.settings)
+    weights = sum(p.numel() * 4 for p in dcgan.Generator(config).parameters())
+    assert case.measure().peak_device_bytes > weights
