@@ -102,18 +102,20 @@ def test_no_page_or_file_name_shows_a_folder_of_this_machine(site: Path) -> None
 def test_the_scoreboard_shows_every_published_cell(site: Path) -> None:
     import csv
 
-    table = ROOT / "pathogan_core/experiments/published/table1_visual_turing.csv"
-    with table.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    from pathogan_book.comparisons import COMPARISONS
+
     soup = BeautifulSoup((site / "book/scoreboard.html").read_text(encoding="utf-8"), "html.parser")
-    body = soup.select_one("table.pg-scoreboard tbody")
-    assert body is not None
-    shown = [
-        [cell.get_text() for cell in line.select("abbr.pg-published")]
-        for line in body.find_all("tr")
-    ]
-    columns = ("accuracy_percent", "real_as_real_percent", "synthetic_as_real_percent")
-    assert shown == [[row[column] for column in columns] for row in rows]
+    bodies = soup.select("table.pg-scoreboard tbody")
+    assert len(bodies) == len(COMPARISONS)
+    for body, (name, comparison) in zip(bodies, COMPARISONS.items(), strict=True):
+        table = ROOT / f"pathogan_core/experiments/published/{name}.csv"
+        with table.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        shown = [
+            [cell.get_text() for cell in line.select("abbr.pg-published")]
+            for line in body.find_all("tr")
+        ]
+        assert shown == [[row[column] for column in comparison.columns] for row in rows]
 
 
 @pytest.mark.parametrize("name", ["plotly.min.js", "tex-svg.js"])

@@ -156,10 +156,19 @@ def test_a_single_candidate_needs_no_classifier(
 def test_candidates_are_judged_by_the_arms_own_classifier_on_validation_patients(
     chapter: Chapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chapter = changed(chapter, munit_steps=(2, 4))
+    chapter, asked = changed(chapter, munit_steps=(2, 4)), []
+
+    def recorded(run: Run, split: str = "test") -> classifying.Answers:
+        asked.append(split)
+        return answers(run, split)
+
     accuracies = arms.candidate_accuracies(chapter, "munit")
-    assert list(accuracies) == [2, 4]
     started = counted(monkeypatch, *TRAINERS)
+    with monkeypatch.context() as patched:
+        patched.setattr(classifying, "answers", recorded)
+        assert arms.candidate_accuracies(chapter, "munit") == accuracies
+    assert list(accuracies) == [2, 4]
+    assert asked == ["validation"] * 2  # the same chance hits both splits with so little training
     runs = {}
     for steps in accuracies:
         with monkeypatch.context() as patched:

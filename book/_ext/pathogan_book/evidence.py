@@ -12,14 +12,17 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from .labels import setup_label, split_seed
 
 PUBLISHED = Path("pathogan_core/experiments/published")
 RESULTS = Path("book/results")
 LOCAL_RUNS = Path("runs")
-SEQUENCES = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "concat": "Concat"}
-METHODS = {"dcgan": "DCGAN", "wgan": "WGAN"}
+# A demonstration shows that the code works; what it measures is no evidence.
+EVIDENCE_SCALES = ("study", "thesis")
 # Measures that a table shows, of the many in a record, in this order.
 MEASURES = {
     "kid": "KID ↓",
@@ -55,8 +58,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The set-up, e.g. "WGAN T1c 128"; the run's own name where it is not of that form."""
-        return setup_label(str(self.record.get("setup") or self.record.get("run")))
+        """The set-up without its seed, e.g. "WGAN T1c 128", or as it stands in the record."""
+        return setup_label(split_seed(str(self.record.get("setup") or self.record.get("run")))[0])
 
     @property
     def source(self) -> str:
@@ -107,6 +110,38 @@ def committed_setups(root: Path, chapter: str) -> list[str]:
     return sorted(path.parent.name for path in (root / RESULTS / chapter).glob("*/record.json"))
 
 
+def evidence_of(root: Path, chapter: str, setup: str) -> list[Run]:
+    """The committed runs of a set-up at a scale that counts, by seed.
+
+    They lie in the set-up's own folder, or in one for each seed: `<setup>-seed0`, `<setup>-seed1`.
+    """
+    names = [
+        name for name in committed_setups(root, chapter) if setup in (name, split_seed(name)[0])
+    ]
+    found = [read_run(record_path(root, f"{chapter}/{name}")) for name in names]
+    counted = [run for run in found if run and run["scale"] in EVIDENCE_SCALES]
+    return sorted(counted, key=lambda run: int(run["seed"]))
+
+
+def rests_on(root: Path, run: Run) -> list[Run]:
+    """The committed runs that a run's inputs name: a pool of images, say, or the network behind it.
+
+    What is not committed cannot be followed.
+    """
+    paths = sorted((root / RESULTS).glob("*/*/record.json"))
+    committed = _by_name(tuple((path, path.stat().st_mtime_ns) for path in paths))
+    inputs = (run.record.get("inputs") or {}).values()
+    named = {str(given.get("fingerprint")) for given in inputs} - {run.record.get("run")}
+    return [committed[name] for name in sorted(named & committed.keys())]
+
+
+@lru_cache(maxsize=1)
+def _by_name(stamped: tuple[tuple[Path, int], ...]) -> dict[str, Run]:
+    """Committed runs by `run`; the times of the files are there for the cache."""
+    runs = (read_run(path) for path, _ in stamped)
+    return {str(run.record.get("run")): run for run in runs if run}
+
+
 def all_runs(root: Path) -> list[Run]:
     """Committed study results, then the other runs of this machine, each sorted by set-up."""
     committed = _runs((root / RESULTS).glob("*/*/record.json"), committed=True)
@@ -143,22 +178,9 @@ def published_row(rows: list[dict[str, str]], key: str) -> dict[str, str]:
     return matches[0]
 
 
-def setup_of(row: dict[str, str]) -> str:
-    """The set-up a row of Table 1 is about, as records name it: model, sequence, size."""
-    return f"{row['model']}-{row['sequence']}-{row['size']}"
-
-
 def _prefixes(row: dict[str, str]) -> set[str]:
     values = list(row.values())
     return {"-".join(values[:length]) for length in range(1, len(values))}
-
-
-def setup_label(setup: str) -> str:
-    """`wgan-t1c-128` -> "WGAN T1c 128"; anything else is returned as it is."""
-    parts = setup.split("-")
-    if len(parts) == 3 and parts[0] in METHODS and parts[1] in SEQUENCES:
-        return f"{METHODS[parts[0]]} {SEQUENCES[parts[1]]} {parts[2]}"
-    return setup
 
 
 def interval_text(metric: dict[str, Any], spec: str = ".3g") -> str:

@@ -1,36 +1,40 @@
 """`{runs}`: every run behind the book, and the runs that are still to be done.
 
 With `:origin: committed` the runs that belong to the book, with `:origin: local` the others of the
-machine that builds the pages, without the second list. That list is `book/results/runs.yaml`: items
-with `chapter`, `setup`, `scale` and, if known, `command` and `note`. An item whose record has
-arrived is dropped from the list by itself.
+machine that builds the pages, without the second list. That list is the plan (`plan.py`). An item
+whose record has arrived is dropped from the list by itself.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import ClassVar
 
-import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
-from .evidence import RESULTS, EvidenceError, Run, all_runs, duration_text, setup_label
+from .evidence import Run, all_runs, duration_text
 from .evidence_directive import EvidenceDirective
+from .plan import PLAN, Task, read_plan, to_do
 from .staleness import is_stale
 from .tables import NOT_RUN, STALE, Cell, explained, missing, note, table
 
-PLAN = RESULTS / "runs.yaml"
 NONE = {
     "committed": "No finished runs are committed with this book yet.",
     "local": "This machine holds no finished runs.",
     "all": "No finished runs were found.",
 }
 HEADERS: list[Cell] = [
-    "Run", "Scale", "Seed", "Data", "Steps", "Images seen", "Duration", "Device", "Threads",
-    "Finished",
+    "Run", "Chapter", "Scale", "Seed", "Data", "Steps", "Images seen", "Duration", "Device",
+    "Threads", "Finished",
 ]  # fmt: skip
+# Columns of the plan that appear only where an item has them.
+TOLD: dict[str, Callable[[Task], str]] = {
+    "Seeds": lambda task: ", ".join(map(str, task.seeds)),
+    "Hours": lambda task: f"{task.hours:.3g}" if task.hours else "",
+    "Command": lambda task: task.command,
+}
 
 
 def setup(app: Sphinx) -> None:
@@ -70,6 +74,7 @@ class Runs(EvidenceDirective):
             name += [nodes.Text(" "), missing(STALE)]
         return [
             name,
+            _number(run["chapter"]),
             str(run["scale"]),
             str(run["seed"]),
             run.source,
@@ -82,41 +87,34 @@ class Runs(EvidenceDirective):
         ]
 
     def _to_do(self, runs: list[Run]) -> list[nodes.Node]:
-        path = self.root / PLAN
-        self.depend_on(path)
-        done = {
-            (r.record.get("chapter"), r.record.get("setup"), r.record.get("scale")) for r in runs
-        }
-        open_items = [
-            item
-            for item in read_plan(path)
-            if (item["chapter"], item["setup"], item["scale"]) not in done
-        ]
-        if not open_items:
+        self.depend_on(self.root / PLAN)
+        tasks = to_do(read_plan(self.root / PLAN), runs)
+        if not tasks:
             return []
-        used = [name for name in ("command", "note") if any(item.get(name) for item in open_items)]
-        headers: list[Cell] = ["Run to do", "Scale", "State", *map(str.capitalize, used)]
+        told = {name: tell for name, tell in TOLD.items() if any(map(tell, tasks))}
+        headers: list[Cell] = ["Run to do", "Chapter", "Scale", "State", *told]
         rows: list[list[Cell]] = [
             [
-                setup_label(str(item["setup"])),
-                str(item["scale"]),
+                task.label,
+                _number(task.chapter),
+                task.scale,
                 [missing(NOT_RUN)],
-                *[str(item.get(name) or "") for name in used],
+                *[tell(task) for tell in told.values()],
             ]
-            for item in open_items
+            for task in tasks
         ]
-        return [table(headers, rows, "plan")]
+        found: list[nodes.Node] = [table(headers, rows, "plan")]
+        for text in dict.fromkeys(task.note for task in tasks if task.note):
+            about = "; ".join(task.label for task in tasks if task.note == text)
+            found.append(note(f"{about}: {text}."))
+        if hours := sum(task.hours or 0 for task in tasks):
+            found.append(note(f"Hours are estimates on one processor core: {hours:.3g} in all."))
+        return found
 
 
-def read_plan(path: Path) -> list[dict[str, str]]:
-    """The runs to be done; an empty list where there is no such file."""
-    if not path.is_file():
-        return []
-    items = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    for item in items:
-        if not isinstance(item, dict) or not {"chapter", "setup", "scale"} <= item.keys():
-            raise EvidenceError(f"{path.name}: each item needs chapter, setup and scale")
-    return items
+def _number(chapter: str) -> str:
+    """`ch4` -> "4"."""
+    return str(chapter).removeprefix("ch")
 
 
 def _origin(run: Run) -> str:

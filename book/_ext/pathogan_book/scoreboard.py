@@ -1,37 +1,32 @@
 """What the thesis printed beside what this project measured.
 
-{scoreboard} table1     Table 1, cell by cell, beside the same test on our own images
-{measures} ch3          every distribution measure of every set-up, with n and interval
+{scoreboard} table1     a published table, cell by cell, beside this project's runs
+{measures} ch3          every distribution measure of a chapter's set-ups, with n and interval;
+                        :setups: a pattern, e.g. `stage-*`
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from .comparisons import COMPARISONS, Comparison, Row
 from .evidence import (
     MEASURES,
-    Run,
+    EvidenceError,
     committed_setups,
-    interval_text,
     published_table,
-    read_run,
     record_path,
-    setup_label,
-    setup_of,
 )
 from .evidence_directive import EvidenceDirective, merge, read_again
-from .staleness import is_stale
-from .tables import NOT_RUN, STALE, Cell, explained, missing, note, table
-
-# A reader's answers to images of a run, where a record has them.
-TURING_COLUMNS = {
-    "accuracy_percent": ("Accuracy", "turing_accuracy"),
-    "real_as_real_percent": ("Real as real", "turing_real_as_real"),
-    "synthetic_as_real_percent": ("Synthetic as real", "turing_synthetic_as_real"),
-}
+from .labels import setup_label, split_seed
+from .plan import PLAN, read_plan
+from .seeds import Seeds, metric, seeds_of
+from .tables import Cell, explained, missing, note, table
 
 
 def setup(app: Sphinx) -> None:
@@ -45,70 +40,74 @@ def setup(app: Sphinx) -> None:
 class _BySetup(EvidenceDirective):
     required_arguments = 1
 
-    def usable(self, chapter: str, setup_name: str) -> Run | str:
-        """The committed run of a set-up, or the word that stands in its place."""
-        path = record_path(self.root, f"{chapter}/{setup_name}")
-        self.depend_on(path)
-        run = read_run(path)
-        if run is None:
-            return NOT_RUN
-        return STALE if is_stale(self.root, run) else run
+    def usable(self, chapter: str, setup_name: str) -> Seeds | str:
+        """The committed runs of a set-up, or the word that stands in their place."""
+        found = seeds_of(self.root, chapter, setup_name)
+        if isinstance(found, str):
+            self.depend_on(record_path(self.root, f"{chapter}/{setup_name}"))
+        else:
+            self.depend_on(*[run.path for run in found.runs])
+        return found
 
 
 class Scoreboard(_BySetup):
-    """Table 1 of the thesis beside a reader's answers to this project's images."""
-
-    option_spec: ClassVar = {"chapter": str}
+    """A table of the thesis beside what this project's runs measured in the same way."""
 
     def evidence(self) -> list[nodes.Node]:
         path, published = published_table(self.root, self.arguments[0])
         self.depend_on(path)
-        chapter = self.options.get("chapter", "ch3")
-        headers: list[Cell] = ["Set-up"]
-        for label, _ in TURING_COLUMNS.values():
+        if path.stem not in COMPARISONS:
+            raise EvidenceError(f"nothing is known to set beside {path.stem}")
+        comparison = COMPARISONS[path.stem]
+        headers: list[Cell] = list(comparison.keys)
+        for label, _ in comparison.columns.values():
             headers += [f"{label} (%), thesis", "here"]
-        headers.append("Run behind it")
-        rows = [self._row(row, self.usable(chapter, setup_of(row))) for row in published]
-        reference = sorted({row["reference"] for row in published})
-        said = "; ".join(reference)
+        headers += ["Seeds", "Scale", "Data"]
+        rows = [
+            self._row(comparison, row, self.usable(comparison.chapter, comparison.setup(row)))
+            for row in published
+        ]
+        references = "; ".join(sorted({row["reference"] for row in published}))
         return [
             table(headers, rows, "scoreboard"),
-            note(
-                f"Thesis: {said}; one physician, 50 real and 50 synthetic images a row. Here: the "
-                "same test on images of the run named at the end of the row, where a reader has "
-                "taken it."
-            ),
+            note(f"Thesis: {references}. {comparison.about}"),
         ]
 
-    def _row(self, row: dict[str, str], run: Run | str) -> list[Cell]:
-        cells: list[Cell] = [setup_label(setup_of(row))]
-        for column, (_, metric) in TURING_COLUMNS.items():
+    def _row(self, comparison: Comparison, row: Row, runs: Seeds | str) -> list[Cell]:
+        cells: list[Cell] = [tell(row) for tell in comparison.keys.values()]
+        for column, (_, name) in comparison.columns.items():
             printed = explained(row[column], f"printed in {row['reference']}", "pg-published")
-            cells += [[printed], [_metric(run, metric, scale=100, spec=".0f")]]
-        cells.append([missing(run)] if isinstance(run, str) else run.provenance)
-        return cells
+            # As many decimals as the thesis gives.
+            decimals = len(row[column].partition(".")[2])
+            cells += [[printed], [metric(runs, name, scale=100, spec=f".{decimals}f")]]
+        if isinstance(runs, str):
+            return [*cells, "", "", ""]
+        behind = explained(str(len(runs.runs)), runs.provenance)
+        return [*cells, [behind], str(runs.first["scale"]), runs.first.source]
 
 
 class Measures(_BySetup):
-    """Distribution measures of each set-up's committed run, each beside what real images score."""
+    """Distribution measures of each set-up's committed runs, beside what real images score."""
 
-    option_spec: ClassVar = {"table": str}
+    option_spec: ClassVar = {"setups": str}
 
     def evidence(self) -> list[nodes.Node]:
-        chapter = self.arguments[0]
-        path, published = published_table(self.root, self.options.get("table", "table1"))
-        self.depend_on(path)
-        setups = dict.fromkeys([*map(setup_of, published), *committed_setups(self.root, chapter)])
-        runs = {setup: self.usable(chapter, setup) for setup in setups}
-        names = _measured([run for run in runs.values() if isinstance(run, Run)])
-        headers = ["Set-up", *(MEASURES[name] for name in names), "Run behind it"]
-        rows: list[list[Cell]] = []
-        for setup, run in runs.items():
-            values: list[Cell] = [_beside_floor(run, name) for name in names]
-            behind: Cell = [missing(run)] if isinstance(run, str) else run.provenance
-            rows.append([setup_label(setup), *values, behind])
+        chapter, wanted = self.arguments[0], self.options.get("setups", "*")
+        self.depend_on(self.root / PLAN)
+        plan = read_plan(self.root / PLAN)
+        planned = [str(item["setup"]) for item in plan if item["chapter"] == chapter]
+        known = [split_seed(name)[0] for name in (*planned, *committed_setups(self.root, chapter))]
+        setups = [name for name in dict.fromkeys(known) if fnmatchcase(name, wanted)]
+        runs = {name: self.usable(chapter, name) for name in setups}
+        names = _measured(runs.values())
         if not names:
             return [note("No run has been measured yet.")]
+        headers: list[Cell] = ["Set-up", *(MEASURES[name] for name in names), "Run behind it"]
+        rows: list[list[Cell]] = []
+        for name, found in runs.items():
+            values: list[Cell] = [_beside_floor(found, measure) for measure in names]
+            behind: Cell = [missing(found)] if isinstance(found, str) else found.provenance
+            rows.append([setup_label(name), *values, behind])
         return [
             table(headers, rows, "measures"),
             note(
@@ -119,28 +118,14 @@ class Measures(_BySetup):
         ]
 
 
-def _measured(runs: list[Run]) -> list[str]:
+def _measured(found: Iterable[Seeds | str]) -> list[str]:
     """The measures for the table that any of the runs has."""
+    runs = [run for seeds in found if isinstance(seeds, Seeds) for run in seeds.runs]
     return [name for name in MEASURES if any(name in run["metrics"] for run in runs)]
 
 
-def _beside_floor(run: Run | str, name: str) -> list[nodes.Node]:
-    shown: list[nodes.Node] = [_metric(run, name)]
-    if isinstance(run, Run) and f"{name}_floor" in run["metrics"]:
-        shown += [nodes.Text(" | "), _metric(run, f"{name}_floor", interval=False)]
+def _beside_floor(seeds: Seeds | str, name: str) -> list[nodes.Node]:
+    shown: list[nodes.Node] = [metric(seeds, name)]
+    if isinstance(seeds, Seeds) and f"{name}_floor" in seeds.first["metrics"]:
+        shown += [nodes.Text(" | "), metric(seeds, f"{name}_floor", interval=False)]
     return shown
-
-
-def _metric(
-    run: Run | str, name: str, scale: float = 1, spec: str = ".3g", *, interval: bool = True
-) -> nodes.Node:
-    if isinstance(run, str):
-        return missing(run)
-    metric = run["metrics"].get(name)
-    if metric is None:
-        return missing(NOT_RUN)
-    text = format(scale * metric["value"], spec)
-    if interval and (bounds := metric.get("interval")):
-        text += f" ({interval_text({'interval': [scale * bound for bound in bounds]}, spec)})"
-    origin = f"n {metric['n']} · {metric.get('interval_method') or 'no interval'}"
-    return explained(text, f"{origin} · {run.provenance}")

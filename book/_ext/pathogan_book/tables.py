@@ -10,10 +10,12 @@ Cell = str | Sequence[nodes.Node]
 
 NOT_RUN = "not run"
 STALE = "stale"
+MIXED = "mixed"
 # What a page says instead of a number, with the reason as its tooltip.
 REASONS = {
-    NOT_RUN: "no record of this run exists",
+    NOT_RUN: "no record has this number",
     STALE: "the method has changed since this run; the number no longer describes it",
+    MIXED: "the runs differ in more than their seed; a mean over them would mean nothing",
 }
 
 
@@ -29,7 +31,7 @@ def table(headers: Sequence[Cell], rows: Sequence[Sequence[Cell]], name: str) ->
     group += [nodes.colspec(colwidth=1) for _ in headers]
     group += nodes.thead("", _row(headers))
     group += nodes.tbody("", *[_row(row) for row in rows])
-    grid = nodes.table("", group, classes=["pg-table", f"pg-{name}"])
+    grid = nodes.table("", group, classes=["pg-table", f"pg-{name}", "colwidths-auto"])
     return nodes.container("", grid, classes=["pg-scroll"])
 
 
@@ -48,7 +50,7 @@ def explained(text: str, explanation: str, *classes: str) -> nodes.abbreviation:
 
 
 def missing(word: str) -> nodes.abbreviation:
-    """ "not run" or "stale", marked so that nobody takes it for a result."""
+    """A word of `REASONS`, marked so that nobody takes it for a result."""
     return explained(word, REASONS[word], "pg-missing")
 
 

@@ -1,0 +1,71 @@
+"""What pages call the set-ups that records and tables name by ids."""
+
+from __future__ import annotations
+
+import re
+
+MODELS = {"dcgan": "DCGAN", "wgan": "WGAN", "pggan": "PGGAN", "munit": "MUNIT", "simgan": "SimGAN"}
+SEQUENCES = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "concat": "Concat"}
+CLASSES = {"tumour": "tumour", "non_tumour": "non-tumour"}
+# Table 2, as the library calls them.
+ARMS = {
+    "real": "real only",
+    "classic-200k": "200k classic",
+    "classic-400k": "400k classic",
+    "pggan": "PGGAN",
+    "pggan-undiscarded": "PGGAN, none discarded",
+    "classic-pggan": "classic + PGGAN",
+    "munit": "MUNIT",
+    "classic-munit": "classic + MUNIT",
+    "simgan": "SimGAN",
+    "classic-simgan": "classic + SimGAN",
+}
+# With no place to break: the columns are narrow.
+TRAININGS = {"pretrained": "pre\u2011trained", "scratch": "from\u00a0scratch"}
+
+_WORDS = {
+    "model": MODELS,
+    "sequence": SEQUENCES,
+    "class": CLASSES,
+    "arm": ARMS,
+    "training": TRAININGS,
+    "added": {"classic": "classic augmentation", **MODELS},
+}
+# Ids of set-ups, and what pages call them; {size} is any number.
+_FORMS = {
+    "{model}-{sequence}-{size}": "{model} {sequence} {size}",
+    "{model}-{class}-{size}": "{model} {class} {size}",
+    "discarding-{class}": "Discarding, {class}",
+    "pool-{model}-{class}": "Pool of {model}, {class}",
+    "pool-undiscarded-{class}": "Pool with none discarded, {class}",
+    "stage-{model}-{class}": "Images of {model}, {class}",
+    "map-{added}": "Map of {added}",
+    "turing-{model}": "Turing test of {model}",
+    "arm-{arm}-{training}": "Arm {arm}, {training}",
+}
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    def group(place: re.Match[str]) -> str:
+        words = _WORDS.get(place[1])
+        return f"(?P<{place[1]}>{'|'.join(map(re.escape, words)) if words else '[0-9]+'})"
+
+    return re.compile(re.sub(r"{(\w+)}", group, form))
+
+
+_PATTERNS = {_pattern(form): shown for form, shown in _FORMS.items()}
+
+
+def split_seed(setup: str) -> tuple[str, int | None]:
+    """`arm-real-scratch-seed2` -> ("arm-real-scratch", 2); None where the name has no seed."""
+    found = re.fullmatch(r"(.+)-seed([0-9]+)", setup)
+    return (found[1], int(found[2])) if found else (setup, None)
+
+
+def setup_label(setup: str) -> str:
+    """`wgan-t1c-128` -> "WGAN T1c 128"; a set-up of no known form is returned as it is."""
+    for pattern, shown in _PATTERNS.items():
+        if found := pattern.fullmatch(setup):
+            ids = found.groupdict()
+            return shown.format(**{kind: _WORDS.get(kind, {}).get(i, i) for kind, i in ids.items()})
+    return setup
