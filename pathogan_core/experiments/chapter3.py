@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,13 @@ from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.cohorts.simulated import prepare_simulated
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.turing_session import export_session
-from pathogan_core.experiments.parameters import checked
+from pathogan_core.experiments.distances import distribution_measurement
+from pathogan_core.experiments.parameters import (
+    check_choices,
+    check_not_negative,
+    check_positive,
+    checked,
+)
 from pathogan_core.experiments.published import MODEL_LABELS, SEQUENCE_LABELS
 from pathogan_core.experiments.store import (
     GENERATOR,
@@ -27,7 +32,6 @@ from pathogan_core.experiments.store import (
     RunStore,
 )
 from pathogan_core.experiments.weights import load_network
-from pathogan_core.files import sha256_of_file
 from pathogan_core.gans import dcgan, sampling
 from pathogan_core.places import data_root, project_root, runs_root
 from pathogan_core.training.batches import DeviceImages, to_uint8
@@ -91,27 +95,20 @@ class Parameters:
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Parameters:
         """From a notebook's globals; unknown names and impossible values are refused."""
         parameters = checked(cls, namespace)
-        choices: dict[str, tuple[str | int, ...]] = {
-            "scale": ("smoke", "demo", "study", "thesis"),
-            "sequence": ("t1", "t1c", "t2", "flair", "concat"),
-            "size": (64, 128),
-            "split": ("all", "train", "validation", "test"),
-            "models": ("dcgan", "wgan"),
-        }
-        for name, valid in choices.items():
-            value = getattr(parameters, name)
-            for one in value if isinstance(value, tuple) else (value,):
-                if one not in valid:
-                    remedy = f"choose from {', '.join(map(str, valid))}"
-                    raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
+        check_choices(
+            parameters,
+            {
+                "scale": ("smoke", "demo", "study", "thesis"),
+                "sequence": ("t1", "t1c", "t2", "flair", "concat"),
+                "size": (64, 128),
+                "split": ("all", "train", "validation", "test"),
+                "models": ("dcgan", "wgan"),
+            },
+        )
         if not parameters.models:
             raise PathoganError("is empty", where="models", remedy="name dcgan, wgan or both")
-        for name in _POSITIVE:
-            if not (value := getattr(parameters, name)) > 0:
-                raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
-        for name in ("seed", "data_seed", "warmup_steps"):
-            if (number := getattr(parameters, name)) < 0:
-                raise PathoganError(f"is {number}", where=name, remedy="give 0 or more")
+        check_positive(parameters, *_POSITIVE)
+        check_not_negative(parameters, "seed", "data_seed", "warmup_steps")
         return parameters
 
 
@@ -189,34 +186,23 @@ def measurement(parameters: Parameters, slices: PreparedSlices) -> Measurement |
     None where no patient is held out of training, and on a bare GPU server without torch-fidelity:
     asked for where that is installed, the run is loaded and measured.
     """
-    if parameters.split != "train" or find_spec("torch_fidelity") is None:
+    if parameters.split != "train":
         return None
-    from pathogan_core.evaluation import fidelity
-    from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
-
     wanted = (parameters.sequence, parameters.size)
-
-    def measure(run: Run) -> dict[str, dict[str, Any]]:
-        found = fidelity.measure(
-            generated(run, parameters.measured_images, MEASURED_SEED),
-            slices.images(*wanted, "train"),
-            slices.images(*wanted, "test"),
-            patients_train=slices.patients_of(parameters.sequence, "train"),
-            patients_held_out=slices.patients_of(parameters.sequence, "test"),
-            sequences_held_out=slices.sequence_of("concat", "test") if pooled else None,
-            seed=MEASURED_SEED,
-        )
-        return {name: metric.as_json() for name, metric in found.items()}
-
     pooled = parameters.sequence == "concat"
-    measured_with = {
-        "held_out": slices.provenance(*wanted, "test"),
-        "feature_network": sha256_of_file(COMMITTED_WEIGHTS),
-        "generated": parameters.measured_images,
-        "seed": MEASURED_SEED,
-        "revision": fidelity.REVISION,
-    }
-    return Measurement(measured_with, measure)
+
+    def sides(run: Run) -> dict[str, Any]:
+        return {
+            "fake": generated(run, parameters.measured_images, MEASURED_SEED),
+            "real_train": slices.images(*wanted, "train"),
+            "real_held_out": slices.images(*wanted, "test"),
+            "patients_train": slices.patients_of(parameters.sequence, "train"),
+            "patients_held_out": slices.patients_of(parameters.sequence, "test"),
+            "sequences_held_out": slices.sequence_of("concat", "test") if pooled else None,
+        }
+
+    held_out = slices.provenance(*wanted, "test")
+    return distribution_measurement(held_out, parameters.measured_images, MEASURED_SEED, sides)
 
 
 def load_generator(run: Run) -> dcgan.Generator:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -74,3 +74,39 @@ def _finite(name: str, value: float) -> float:
     if not math.isfinite(number):
         raise PathoganError(f"is {number}", where=name, remedy="give a finite number")
     return number
+
+
+def check_choices(parameters: object, choices: Mapping[str, Sequence[str | int]]) -> None:
+    """Refuse values, and entries of tuples, that are none of the valid ones.
+
+    Args:
+        parameters: an object with these fields.
+        choices: valid values by the field's name.
+
+    Raises:
+        PathoganError: names the first field with another value.
+    """
+    for name, valid in choices.items():
+        for one in _entries(getattr(parameters, name)):
+            if one not in valid:
+                remedy = f"choose from {', '.join(map(str, valid))}"
+                raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
+
+
+def check_positive(parameters: object, *names: str) -> None:
+    """Refuse numbers, and entries of tuples, that are not above 0; as `check_choices`."""
+    for name in names:
+        value = getattr(parameters, name)
+        if not min(_entries(value)) > 0:
+            raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
+
+
+def check_not_negative(parameters: object, *names: str) -> None:
+    """Refuse numbers below 0; as `check_choices`."""
+    for name in names:
+        if (number := getattr(parameters, name)) < 0:
+            raise PathoganError(f"is {number}", where=name, remedy="give 0 or more")
+
+
+def _entries(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

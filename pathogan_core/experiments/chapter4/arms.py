@@ -131,10 +131,11 @@ def candidate_accuracies(chapter: Chapter, method: str) -> dict[int, float]:
     """
     p = chapter.parameters
     training, seed, accuracies = classifying.judging(p), p.seeds[0], {}
+    classic, _ = image_sets(chapter, Arm(classic=1))
+    setup = arm_setup(f"classic-{method}", training, seed)
     for steps in sorted(refining.METHODS[method].steps(p)):
         refined, made_from = refined_set(chapter, method, steps)
-        sets = [*image_sets(chapter, Arm(classic=1))[0], replace(refined, count=p.added_images)]
-        setup = arm_setup(f"classic-{method}", training, seed)
+        sets = [*classic, replace(refined, count=p.added_images)]
         run = train_classifier(chapter, setup, sets, made_from, training, seed)
         accuracies[steps] = classifying.answers(run, "validation").accuracy
     return accuracies

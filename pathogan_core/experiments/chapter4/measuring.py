@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy as np
 from pathogan_core.cohorts.slices import fit_frame
 from pathogan_core.experiments.chapter4 import arms, pools, refining
 from pathogan_core.experiments.chapter4.data import Chapter
+from pathogan_core.experiments.distances import distribution_measurement
 from pathogan_core.experiments.store import Measurement, Run
-from pathogan_core.files import sha256_of_file
 
 STAGES = ("pggan", *refining.METHODS)
 SMALLEST = 64
@@ -39,34 +38,19 @@ def stages(chapter: Chapter, name: str) -> Mapping[str, Run]:
 
 
 def _measurement(chapter: Chapter, name: str, pool: Run) -> Measurement | None:
-    """Distribution measures; None on a bare GPU server without torch-fidelity."""
-    if find_spec("torch_fidelity") is None:
-        return None
-    from pathogan_core.evaluation import fidelity
-    from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
-
-    seed = chapter.parameters.seed
     generated = pools.images_of(pool)[: chapter.parameters.measured_images]
 
-    def measure(_: Run) -> dict[str, dict[str, Any]]:
-        found = fidelity.measure(
-            large_enough(np.array(generated)),
-            large_enough(chapter.classifier_images("train", name)),
-            large_enough(chapter.classifier_images("test", name)),
-            patients_train=chapter.patients("train", name),
-            patients_held_out=chapter.patients("test", name),
-            seed=seed,
-        )
-        return {key: metric.as_json() for key, metric in found.items()}
+    def sides(_: Run) -> dict[str, Any]:
+        return {
+            "fake": large_enough(np.array(generated)),
+            "real_train": large_enough(chapter.classifier_images("train", name)),
+            "real_held_out": large_enough(chapter.classifier_images("test", name)),
+            "patients_train": chapter.patients("train", name),
+            "patients_held_out": chapter.patients("test", name),
+        }
 
-    measured_with = {
-        "held_out": chapter.provenance("test", name),
-        "feature_network": sha256_of_file(COMMITTED_WEIGHTS),
-        "generated": len(generated),
-        "seed": seed,
-        "revision": fidelity.REVISION,
-    }
-    return Measurement(measured_with, measure)
+    held_out, seed = chapter.provenance("test", name), chapter.parameters.seed
+    return distribution_measurement(held_out, len(generated), seed, sides)
 
 
 def large_enough(images: np.ndarray) -> np.ndarray:

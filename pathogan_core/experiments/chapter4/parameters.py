@@ -9,7 +9,12 @@ from typing import Any
 from pathogan_core.cohorts.slice_classes import TUMOUR_RULES
 from pathogan_core.cohorts.splits import SECTION4_SPLITS
 from pathogan_core.errors import PathoganError
-from pathogan_core.experiments.parameters import checked
+from pathogan_core.experiments.parameters import (
+    check_choices,
+    check_not_negative,
+    check_positive,
+    checked,
+)
 from pathogan_core.experiments.published_table2 import ARM_LABELS, TRAINING_LABELS
 
 FIELD, SLICE = 256, 240
@@ -130,35 +135,28 @@ class Parameters:
         return checked(cls, namespace)
 
     def __post_init__(self) -> None:
-        choices: dict[str, tuple[str, ...]] = {
-            "scale": ("smoke", "demo", "study", "thesis"),
-            "division": tuple(DIVISIONS),
-            "tumour_rule": tuple(TUMOUR_RULES),
-            "arms": tuple(ARM_LABELS),
-            "trainings": tuple(TRAINING_LABELS),
-        }
-        for name, valid in choices.items():
-            value = getattr(self, name)
-            for one in value if isinstance(value, tuple) else (value,):
-                if one not in valid:
-                    remedy = f"choose from {', '.join(valid)}"
-                    raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
+        check_choices(
+            self,
+            {
+                "scale": ("smoke", "demo", "study", "thesis"),
+                "division": tuple(DIVISIONS),
+                "tumour_rule": tuple(TUMOUR_RULES),
+                "arms": tuple(ARM_LABELS),
+                "trainings": tuple(TRAINING_LABELS),
+            },
+        )
         for name in ("pggan_batches", "munit_steps", "simgan_steps", "trainings", "seeds"):
             if not getattr(self, name):
                 raise PathoganError("is empty", where=name, remedy="name at least one")
-        for name in (
-            "patients", "tumour_voxels", "every", "pool_images", "refiner_images", "munit_steps",
-            "simgan_steps", "added_images", "epochs", "measured_images", "mapped_images",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not min(value if isinstance(value, tuple) else (value,)) > 0:
-                raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
-        for name in (
-            "data_seed", "train_patients", "pggan_images", "pggan_epochs", "stable_images",
+        check_positive(
+            self, "patients", "tumour_voxels", "every", "pool_images", "refiner_images",
+            "munit_steps", "simgan_steps", "added_images", "epochs", "measured_images",
+            "mapped_images",
+        )  # fmt: skip
+        check_not_negative(
+            self, "data_seed", "train_patients", "pggan_images", "pggan_epochs", "stable_images",
             "fade_images", "epoch_steps", "patience", "seed",
-        ):  # fmt: skip
-            if (number := getattr(self, name)) < 0:
-                raise PathoganError(f"is {number}", where=name, remedy="give 0 or more")
+        )  # fmt: skip
         if not (self.pggan_images or self.pggan_epochs):
             raise PathoganError(
                 "is 0, and so is pggan_epochs", where="pggan_images", remedy="give one of them"

@@ -109,26 +109,31 @@ def turing_session(chapter: Chapter, kind: str) -> Path:
     Returns:
         The session's folder, below the run store; see `turing_session.export_session`.
     """
-    p, real, synthetic = chapter.parameters, {}, {}
+    seed = chapter.parameters.seed
     runs = {name: measuring.stage(chapter, kind, name) for name in CLASSES}
-    for name in CLASSES:
-        real[name] = chapter.classifier_images("test", name)
-        if len(real[name]) < TURING_IMAGES // 2:
-            real[name] = np.concatenate([chapter.classifier_images(s, name) for s in SPLITS])
-        synthetic[name] = np.array(pools.images_of(runs[name]))
     made_of = sha256_of_value([run.record.run for run in runs.values()])[:IDENTITY_DIGITS]
     held_out = chapter.prepared.fingerprint[:IDENTITY_DIGITS]
-    folder = runs_root() / "turing" / f"{kind}-{made_of}-{held_out}-{p.seed}"
+    folder = runs_root() / "turing" / f"{kind}-{made_of}-{held_out}-{seed}"
     if not folder.exists():
+        real = {name: _held_out(chapter, name) for name in CLASSES}
+        synthetic = {name: pools.images_of(run) for name, run in runs.items()}
         export_session(
             np.concatenate(list(real.values())),
             np.concatenate(list(synthetic.values())),
             folder,
             per_class=TURING_IMAGES,
-            seed=p.seed,
+            seed=seed,
             classes=ImageClasses(TURING_CLASSES, _named(real), _named(synthetic)),
         )
     return folder
+
+
+def _held_out(chapter: Chapter, name: str) -> np.ndarray:
+    """A class's test images, or all of them where a session needs more."""
+    images = chapter.classifier_images("test", name)
+    if len(images) >= TURING_IMAGES // 2:
+        return images
+    return np.concatenate([chapter.classifier_images(split, name) for split in SPLITS])
 
 
 def _named(images: Mapping[str, np.ndarray]) -> np.ndarray:
