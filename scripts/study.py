@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.experiments.committed import commit_run
+from pathogan_core.experiments.committed import commit_run, split_variant
 from pathogan_core.places import project_root, results_root
 
 CHAPTERS = {"ch3": study_chapter3, "ch4": study_chapter4}
@@ -39,10 +39,10 @@ def study(setup: str) -> None:
     chapter = CHAPTERS[item["chapter"]]
     path = project_root() / "notebooks" / "params" / chapter.PARAMETERS
     parameters = yaml.safe_load(path.read_text(encoding="utf-8")) | item.get("overrides", {})
-    run, files = chapter.study(setup, parameters)
+    run, files = chapter.study(split_variant(setup)[0], parameters)
     if not run.record.metrics:
         print(f"{setup}: without measures", flush=True)
-    folder = commit_run(run, files, weights=item.get("weights", False))
+    folder = commit_run(run, files, weights=item.get("weights", False), setup=setup)
     print(f"{setup}: {folder}", flush=True)
 
 

@@ -1,21 +1,34 @@
-"""Finished study runs that are committed with the book, so that its pages show what they made."""
+"""Finished study runs that are committed with the book, so that its pages show what they made.
+
+A run is committed under its set-up's name, e.g. ``arm-real-scratch-seed0``. One that was made with
+another value of a parameter is a *variant*, and its name says so:
+``arm-real-scratch@patients16-seed0``.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.records import read_record
 from pathogan_core.experiments.store import GENERATOR, RECORD, Run
-from pathogan_core.files import cannot_write
+from pathogan_core.files import cannot_write, write_json
 from pathogan_core.places import results_root
 from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import LOG
 
 MOST_WEIGHT_BYTES = 10_000_000
+
+
+def split_variant(setup: str) -> tuple[str, str]:
+    """``a@b-seed0`` to ``a-seed0``, ``b``; the second is empty where the name is of no variant."""
+    found = re.search(r"@([a-z0-9_]+)", setup)
+    return (setup.replace(found[0], ""), found[1]) if found else (setup, "")
 
 
 def committed_run(chapter: str, setup: str, root: Path | None = None) -> Run | None:
@@ -38,15 +51,22 @@ def committed_runs(chapter: str, root: Path | None = None) -> dict[str, Run]:
 
 
 def commit_run(
-    run: Run, files: Mapping[str, bytes], *, weights: bool, root: Path | None = None
+    run: Run,
+    files: Mapping[str, bytes],
+    *,
+    weights: bool,
+    setup: str | None = None,
+    root: Path | None = None,
 ) -> Path:
     """Copy a finished run to where committed results lie, in place of an earlier one.
 
     Args:
-        run: finished; its record is copied, and its log if it was trained.
+        run: finished; its record is kept, and its log if it was trained.
         files: what else to keep, by file name, e.g. PNGs of images; made by the caller.
         weights: its generator too, with kernels in half precision: a repository is no place for
             more, and an image changes by less than a grey level.
+        setup: the name to commit it under, in its record too; its own by default. A variant's run
+            has the same set-up as the one that it differs from, as it does the same in its chapter.
         root: as in `committed_run`.
 
     Returns:
@@ -55,15 +75,16 @@ def commit_run(
     Raises:
         PathoganError: the weights are too large for a repository, or nothing can be written.
     """
-    folder = (root or results_root()) / run.record.chapter / run.record.setup
+    record = replace(run.record, setup=setup or run.record.setup)
+    folder = (root or results_root()) / record.chapter / record.setup
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as scratch:
             made = Path(scratch) / "made"
             made.mkdir()
-            for name in (LOG, RECORD):
-                if (run.folder / name).exists():
-                    shutil.copyfile(run.folder / name, made / name)
+            if (run.folder / LOG).exists():
+                shutil.copyfile(run.folder / LOG, made / LOG)
+            write_json(made / RECORD, record.as_json())
             for name, content in files.items():
                 (made / name).write_bytes(content)
             if weights:

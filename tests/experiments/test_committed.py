@@ -82,6 +82,28 @@ def test_a_new_run_replaces_the_whole_folder(store, results):
     assert [path.name for path in folder.parent.iterdir()] == ["wgan-t1c-64"]  # no scratch left
 
 
+def test_a_variant_is_committed_beside_what_it_differs_from(store, results):
+    commit_run(run_with(2.0, store), SHEETS, weights=False, root=results)
+    fewer = run_with(3.0, store, replace(SPEC, config={"patients": 16}))
+    name = "wgan-t1c-64@patients16"
+    commit_run(fewer, SHEETS, weights=False, setup=name, root=results)
+    found = committed_runs("ch3", results)
+    assert list(found) == ["wgan-t1c-64", name]
+    assert found[name].record == replace(fewer.record, setup=name)
+
+
+@pytest.mark.parametrize(
+    ("setup", "parts"),
+    [
+        ("arm-real-scratch-seed0", ("arm-real-scratch-seed0", "")),
+        ("arm-real-scratch@patients16-seed0", ("arm-real-scratch-seed0", "patients16")),
+        ("pggan-non_tumour-64@no_crop", ("pggan-non_tumour-64", "no_crop")),
+    ],
+)
+def test_a_name_says_of_what_it_is_a_variant(setup, parts):
+    assert committed.split_variant(setup) == parts
+
+
 def test_weights_too_large_for_a_repository_are_refused(store, results, monkeypatch):
     monkeypatch.setattr(committed, "MOST_WEIGHT_BYTES", 10)
     with pytest.raises(PathoganError, match="MB of weights"):
@@ -94,7 +116,7 @@ def test_a_full_disk_leaves_the_earlier_result(store, results, monkeypatch):
     copy = committed.shutil.copyfile
 
     def full(source: Path, target: Path) -> object:
-        if source.name == "record.json":
+        if source.name == "log.jsonl":
             raise OSError(28, "No space left on device")
         return copy(source, target)
 

@@ -53,6 +53,13 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"{(\w+)}", group, form))
 
 
+# What a variant's name adds: after the set-up's, `arm-real-scratch@patients16`.
+_VARIANTS = {
+    r"patients([0-9]+)": "{} patients",
+    r"added([0-9]+)": "{} added",
+    r"framed": "not cropped first",
+}
+
 _PATTERNS = {_pattern(form): shown for form, shown in _FORMS.items()}
 
 
@@ -64,6 +71,18 @@ def split_seed(setup: str) -> tuple[str, int | None]:
 
 def setup_label(setup: str) -> str:
     """`wgan-t1c-128` -> "WGAN T1c 128"; a set-up of no known form is returned as it is."""
+    setup, _, variant = setup.partition("@")
+    return _label(setup) + (f", {_variant_label(variant)}" if variant else "")
+
+
+def _variant_label(variant: str) -> str:
+    for pattern, shown in _VARIANTS.items():
+        if found := re.fullmatch(pattern, variant):
+            return shown.format(*found.groups())
+    return variant
+
+
+def _label(setup: str) -> str:
     for pattern, shown in _PATTERNS.items():
         if found := pattern.fullmatch(setup):
             ids = found.groupdict()
