@@ -49,8 +49,8 @@ class Parameters:
             ``[-1]``: none.
         refiner_images: of each kind, per class, that a refiner learns from; 3,000 in the thesis.
         munit_steps, simgan_steps: candidates, of which validation chooses.
-        munit_width, munit_layers, munit_scales, munit_batch, munit_halve_every: see
-            `gans.munit.MUNITConfig`; the discriminators are as wide as the translators.
+        munit_width, munit_discriminator_width, munit_layers, munit_scales, munit_batch, munit_rate,
+            munit_halve_every: see `gans.munit.MUNITConfig`.
         simgan_width, simgan_batch, simgan_rate, simgan_halve_at, simgan_refiner_warmup,
             simgan_discriminator_warmup, simgan_history: see `gans.simgan.SimGANConfig`.
         arms, trainings: which of Table 2's, by the ids of `published_table2`.
@@ -99,9 +99,11 @@ class Parameters:
     refiner_images: int = 40
     munit_steps: tuple[int, ...] = (4, 8)
     munit_width: int = 4
+    munit_discriminator_width: int = 4
     munit_layers: int = 3
     munit_scales: int = 2
     munit_batch: int = 1
+    munit_rate: float = 1.0e-4
     munit_halve_every: int = 20_000
     simgan_steps: tuple[int, ...] = (10,)
     simgan_width: int = 8

@@ -52,10 +52,11 @@ def _munit_config(p: Parameters) -> munit.MUNITConfig:
     return munit.MUNITConfig(
         image_size=p.classifier_size,
         width=p.munit_width,
-        discriminator_width=p.munit_width,
+        discriminator_width=p.munit_discriminator_width,
         discriminator_layers=p.munit_layers,
         scales=p.munit_scales,
         batch_size=p.munit_batch,
+        learning_rate=p.munit_rate,
         halve_every=p.munit_halve_every,
         bf16=p.bf16,
     )
