@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.gans.convolution import twice_differentiable_conv2d
 
 HE_GAIN = math.sqrt(2.0)
 """Keeps the mean square of activations through layers with a (leaky) ReLU (He et al. 2015)."""
@@ -53,6 +54,8 @@ class EqualisedConv2d(nn.Conv2d):
     Weights are stored as N(0, 1) and multiplied by He's constant, gain / sqrt(fan-in), whenever
     used. Adam's step does not depend on a gradient's scale: as all weights have the same spread,
     all layers learn equally fast. The bias begins at 0 and is not multiplied.
+
+    A critic of these layers may be penalised for its slope (`penalties`).
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class EqualisedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, inside, H, W]`` to ``[N, outside, H', W']``."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        return twice_differentiable_conv2d(x, self.weight * self.scale, self.bias, self.padding[0])
 
 
 class EqualisedLinear(nn.Linear):
