@@ -1,4 +1,4 @@
-"""What each metric of `fidelity.measure` is called, which way is better, what it cannot say."""
+"""What pages call sequences and the metrics of `fidelity.measure`, and what these cannot say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from pathogan_core.errors import PathoganError
 
 Better = Literal["lower", "higher", "near its reference"]
+SEQUENCE_LABELS = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR"}
 
 
 @dataclass(frozen=True)

@@ -93,19 +93,29 @@ def check_choices(parameters: object, choices: Mapping[str, Sequence[str | int]]
                 raise PathoganError(f"{one!r} is unknown", where=name, remedy=remedy)
 
 
+def check_distinct(parameters: object, *names: str) -> None:
+    """Refuse tuples with an entry that they name twice; as `check_choices`."""
+    for name in names:
+        entries = getattr(parameters, name)
+        for one in entries:
+            if entries.count(one) > 1:
+                raise PathoganError(f"names {one!r} twice", where=name, remedy="name it once")
+
+
 def check_positive(parameters: object, *names: str) -> None:
     """Refuse numbers, and entries of tuples, that are not above 0; as `check_choices`."""
     for name in names:
         value = getattr(parameters, name)
-        if not min(_entries(value)) > 0:
+        if any(number <= 0 for number in _entries(value)):
             raise PathoganError(f"is {value}", where=name, remedy="give more than 0")
 
 
 def check_not_negative(parameters: object, *names: str) -> None:
-    """Refuse numbers below 0; as `check_choices`."""
+    """Refuse numbers, and entries of tuples, below 0; as `check_choices`."""
     for name in names:
-        if (number := getattr(parameters, name)) < 0:
-            raise PathoganError(f"is {number}", where=name, remedy="give 0 or more")
+        value = getattr(parameters, name)
+        if any(number < 0 for number in _entries(value)):
+            raise PathoganError(f"is {value}", where=name, remedy="give 0 or more")
 
 
 def _entries(value: Any) -> tuple[Any, ...]:

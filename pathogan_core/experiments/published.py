@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from scipy import stats
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation import catalogue
 from pathogan_core.evaluation.turing import ALPHA, Confusion, TuringResult, holm, judge
 from pathogan_core.evaluation.turing_answers import read_rows
 
 MODEL_LABELS = {"dcgan": "DCGAN", "wgan": "WGAN"}
-SEQUENCE_LABELS = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "concat": "Concat"}
+SEQUENCE_LABELS = {**catalogue.SEQUENCE_LABELS, "concat": "Concat"}
 
 ROUNDING = 0.05 + 1e-9
 """Percentage points between a number and its print with one decimal, at most."""

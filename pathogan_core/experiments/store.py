@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import torch
 
 from pathogan_core.errors import PathoganError
@@ -24,6 +27,8 @@ CONFIG = "config.json"
 RECORD = "record.json"
 GENERATOR = "generator.safetensors"
 IDENTITY_DIGITS = 12
+_NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, zlib.error)
+"""What numpy lets through of a damaged file, depending on which byte is wrong."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,21 @@ class Run:
             PathoganError: missing, damaged, or pickled.
         """
         return load_tensors(self.folder / name)
+
+    def arrays(self, name: str, *needed: str) -> dict[str, np.ndarray]:
+        """The arrays that are needed of an npz file of the run, or all, by their names.
+
+        Raises:
+            PathoganError: missing, damaged, pickled, or without one that is needed.
+        """
+        path = self.folder / name
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                return {key: held[key] for key in needed or held.files}
+        except _NPZ_ERRORS as error:
+            raise PathoganError(
+                "holds no readable arrays", where=path, remedy=_delete(self.folder)
+            ) from error
 
     def log(self) -> list[dict[str, Any]]:
         """The training log's lines, oldest first.

@@ -8,8 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pathogan_core.evaluation.catalogue import describe
-from pathogan_core.evaluation.features import SEQUENCES
+from pathogan_core.evaluation.catalogue import SEQUENCE_LABELS, describe
 from pathogan_core.figures.style import COLORWAY, finish
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -21,7 +20,6 @@ BAND = "rgba(128,128,128,0.35)"
 WHISKER = "rgba(128,128,128,0.9)"
 ROW_PX = 30
 PANEL_PX = 60  # title, ticks and the gap to the next panel
-SEQUENCE_LABELS = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR"}
 
 
 def measures_beside_floors(
@@ -145,7 +143,7 @@ def sequence_shares(runs: Mapping[str, Metrics]) -> go.Figure:
 
 
 def _shares(metrics: Metrics, side: str) -> list[float]:
-    return [100 * metrics[f"sequence_{name}_{side}"]["value"] for name in SEQUENCES]
+    return [100 * metrics[f"sequence_{name}_{side}"]["value"] for name in SEQUENCE_LABELS]
 
 
 def _shares_in_words(bars: Mapping[str, Sequence[float]]) -> str:

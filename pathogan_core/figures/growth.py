@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.figures.images import contact_sheet
+from pathogan_core.figures.images import contact_sheet, lay_out_tiles, placed_image
 from pathogan_core.figures.style import GUIDE, LABEL_PX, finish, legend_above
 
 TILE_PX = 100
@@ -172,28 +171,6 @@ def growth_schedule(
         + ", ".join(f"{r} px {batch}" for r, batch in _batch_by_resolution(points).items())
         + ".",
     )
-
-
-def placed_image(
-    png: bytes, left: float, top: float, pixel: float | tuple[float, float]
-) -> go.Image:
-    """A PNG as a trace whose upper left corner and pixel size (width, height) are in axis units."""
-    width, height = pixel if isinstance(pixel, tuple) else (pixel, pixel)
-    return go.Image(
-        source=f"data:image/png;base64,{base64.b64encode(png).decode()}",
-        x0=left + width / 2,  # plotly places the middle of the first pixel
-        y0=top + height / 2,
-        dx=width,
-        dy=height,
-        hoverinfo="skip",
-    )
-
-
-def lay_out_tiles(figure: go.Figure, *, rows: float, columns: float) -> None:
-    """Axes in tiles from the upper left corner, square at every width, and nothing to zoom."""
-    square = {"visible": False, "fixedrange": True, "constrain": "domain"}
-    figure.update_xaxes(range=[0, columns], constraintoward="left", **square)
-    figure.update_yaxes(range=[rows, 0], constraintoward="top", scaleanchor="x", **square)
 
 
 def _pictures(

@@ -66,6 +66,28 @@ def image_panels(panels: Mapping[str, np.ndarray], columns: int, *, alt: str) ->
     return figure
 
 
+def placed_image(
+    png: bytes, left: float, top: float, pixel: float | tuple[float, float]
+) -> go.Image:
+    """A PNG as a trace whose upper left corner and pixel size (width, height) are in axis units."""
+    width, height = pixel if isinstance(pixel, tuple) else (pixel, pixel)
+    return go.Image(
+        source=f"data:image/png;base64,{base64.b64encode(png).decode()}",
+        x0=left + width / 2,  # plotly places the middle of the first pixel
+        y0=top + height / 2,
+        dx=width,
+        dy=height,
+        hoverinfo="skip",
+    )
+
+
+def lay_out_tiles(figure: go.Figure, *, rows: float, columns: float) -> None:
+    """Axes in tiles from the upper left corner, square at every width, and nothing to zoom."""
+    square = {"visible": False, "fixedrange": True, "constrain": "domain"}
+    figure.update_xaxes(range=[0, columns], constraintoward="left", **square)
+    figure.update_yaxes(range=[rows, 0], constraintoward="top", scaleanchor="x", **square)
+
+
 def read_sheet(png: bytes, columns: int) -> np.ndarray:
     """The images of a `contact_sheet`, uint8 ``[N, S, S]``."""
     sheet = np.asarray(Image.open(io.BytesIO(png)).convert("L"))

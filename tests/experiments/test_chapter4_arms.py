@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,34 @@ def test_without_imagenet_weights_everything_but_pretrained_arms_runs(
         assert [run.record.setup for run in runs] == [f"arm-{arm}-scratch-seed{s}" for s in (0, 1)]
         assert {run.record.steps for run in runs} == {2}
         assert len({answers(run).scores.tobytes() for run in runs}) == 2
+
+
+@pytest.fixture
+def untouched(both_trainings: Chapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chapter:
+    """On an empty run store: whatever an arm rests on is still to be made."""
+    monkeypatch.setenv("PATHOGAN_RUNS", str(tmp_path / "runs"))
+    assert both_trainings.store.root == tmp_path / "runs"
+    return both_trainings
+
+
+def test_what_cannot_run_makes_nothing(untouched: Chapter) -> None:
+    pretrained = changed(untouched, arms=tuple(ARMS), trainings=("pretrained",))
+    grid = arms.train_arms(pretrained)
+    assert set(grid.not_run) == {(arm, "pretrained") for arm in ARMS}
+    assert grid.runs == {}
+    assert not untouched.store.root.exists()
+
+
+def test_another_file_of_weights_is_refused_before_anything_is_made(
+    untouched: Chapter, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"other weights")
+    last = changed(untouched, trainings=("scratch", "pretrained"), imagenet_weights=str(other))
+    with pytest.raises(PathoganError) as refused:
+        arms.train_arms(last)
+    assert "other.pth: is not resnet18 IMAGENET1K_V1: its SHA-256 begins with" in told(refused)
+    assert not untouched.store.root.exists()
 
 
 def test_asking_twice_trains_nothing(
@@ -198,8 +227,8 @@ def test_differences_are_those_of_the_stored_answers(runs: dict[str, list[Run]])
     assert other_way["real"]["auc"].value == pytest.approx(-found["pggan"]["auc"].value)
 
 
-def with_other_test_images(run: Run) -> Run:
-    inputs = {**run.record.inputs, "test": {**run.record.inputs["test"], "fingerprint": "other"}}
+def with_other(what: str, run: Run) -> Run:
+    inputs = {**run.record.inputs, what: {**run.record.inputs[what], "fingerprint": "other"}}
     return replace(run, record=replace(run.record, inputs=inputs))
 
 
@@ -209,15 +238,16 @@ def with_other_test_images(run: Run) -> Run:
         lambda own: own[:1],
         lambda own: own[::-1],
         lambda own: [own[0], own[0]],
-        lambda own: [own[0], with_other_test_images(own[1])],
+        lambda own: [own[0], with_other("test", own[1])],
+        lambda own: [with_other("images", own[0]), own[1]],
     ],
 )
-def test_arms_of_other_seeds_or_test_images_are_one_line(
+def test_arms_of_other_seeds_or_real_images_are_one_line(
     runs: dict[str, list[Run]], change: Callable[[list[Run]], list[Run]]
 ) -> None:
     with pytest.raises(PathoganError) as refused:
         differences_to_baseline({**runs, "pggan": change(runs["pggan"])})
-    assert "arm pggan: has runs of other seeds or of other test images" in told(refused)
+    assert "arm pggan: has runs of other seeds or of other real images" in told(refused)
 
 
 def test_a_missing_baseline_is_one_line(runs: dict[str, list[Run]]) -> None:

@@ -17,7 +17,7 @@ from pathogan_core.cad.image_sets import ImageSet
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import HeldOut
-from pathogan_core.experiments.chapter4 import classifying
+from pathogan_core.experiments.chapter4 import classifying, configurations
 from pathogan_core.experiments.chapter4.classifying import Answers, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Run, RunSpec, RunStore
@@ -119,22 +119,10 @@ def test_whatever_changes_a_classifier_makes_another_run(
 
 
 def test_equal_steps_for_all_arms_or_the_thesis_epochs(chapter: Chapter) -> None:
-    equal = classifying.configuration(chapter.parameters, "scratch")
+    equal = configurations.classifier(chapter.parameters, "scratch")
     assert equal.steps_per_epoch(44) == equal.steps_per_epoch(200_044) == 2
-    by_epoch = classifying.configuration(replace(chapter.parameters, epoch_steps=0), "scratch")
+    by_epoch = configurations.classifier(replace(chapter.parameters, epoch_steps=0), "scratch")
     assert [by_epoch.steps_per_epoch(images) for images in (44, 200_044)] == [6, 25_006]
-
-
-def test_trainings_differ_in_initial_weights_and_schedule_only(chapter: Chapter) -> None:
-    scratch, pretrained = (
-        classifying.configuration(chapter.parameters, training)
-        for training in ("scratch", "pretrained")
-    )
-    assert (scratch.decay, scratch.decay_epochs) == (0.1, 20)
-    assert (pretrained.decay, pretrained.decay_epochs) == (0.5, 5)
-    assert (scratch.initial, pretrained.initial) == ("scratch", "IMAGENET1K_V1")
-    same = {"initial": "scratch", "decay": 0.1, "decay_epochs": 20}
-    assert replace(pretrained, **same) == scratch
 
 
 def test_a_damaged_file_of_answers_is_one_line(real: Run, tmp_path: Path) -> None:

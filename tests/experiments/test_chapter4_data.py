@@ -49,7 +49,7 @@ def test_without_cropping_a_generated_brain_is_a_sixteenth_smaller(
     chapter: Chapter, gan_size: int, classifier_size: int
 ) -> None:
     sizes = {"gan_size": gan_size, "classifier_size": classifier_size}
-    parameters = replace(chapter.parameters, **sizes)
+    parameters = replace(chapter.parameters, pggan_width=8, **sizes)
     square = np.zeros((1, gan_size, gan_size), np.uint8)
     square[:, gan_size // 4 : -gan_size // 4, gan_size // 4 : -gan_size // 4] = 255
     widths = {}
@@ -137,7 +137,7 @@ def test_a_record_tells_the_classes_apart_and_counts_their_images(chapter: Chapt
     ("changes", "line"),
     [
         ({"tumour_voxels": 10_000}, "holds no slice with class tumour"),
-        ({"gan_size": 256}, "holds no size 240; choose one of 120, 60"),
+        ({"gan_size": 256, "pggan_width": 8}, "holds no size 240; choose one of 120, 60"),
         ({"prepared": "nowhere"}, "holds no prepared slices"),
     ],
 )

@@ -157,4 +157,4 @@ def test_damaged_previews_are_one_line(chapter: Chapter, tmp_path: Path) -> None
         (tmp_path / drawing.GROWTH).write_bytes(content)
         with pytest.raises(PathoganError) as refused:
             drawing.previews(replace(run, folder=tmp_path))
-        assert "growth.npz: holds no readable images" in told(refused)
+        assert "growth.npz: holds no readable arrays; delete the folder" in told(refused)

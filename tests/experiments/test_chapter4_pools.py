@@ -123,12 +123,6 @@ def test_clusters_come_back_from_disk_as_they_were_found(
             assert np.array_equal(getattr(found, name), getattr(given, name))
 
 
-def test_clusters_that_do_not_exist_are_one_line(chapter: Chapter) -> None:
-    with pytest.raises(PathoganError) as refused:
-        pools.kept(changed(chapter, odd_tumour=(0, 7)), "tumour")
-    assert "odd clusters: no cluster has the id 7; name ids from 0 to 2" in told(refused)
-
-
 @pytest.mark.parametrize("odd", [(0, 1, 2), FOUND])  # so short a training leaves noise
 def test_discarding_everything_is_one_line(chapter: Chapter, odd: tuple[int, ...]) -> None:
     with pytest.raises(PathoganError) as refused:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -47,6 +49,7 @@ SPEC = RunSpec(
     scale="smoke",
     seed=3,
 )
+ARRAYS = {"points": np.arange(6, dtype=np.float32).reshape(3, 2), "names": np.array(["a", "bc"])}
 FAST = {"heartbeat_seconds": 0.05, "stale_seconds": 0.5, "poll_seconds": 0.02}
 DEAD_FOR_LONG = {"heartbeat_seconds": 10, "stale_seconds": 3600, "poll_seconds": 0.02}
 
@@ -62,6 +65,14 @@ def toy_train(folder: Path) -> Outcome:
             log.write(json.dumps({"step": step}) + "\n")
     save_tensors(folder / GENERATOR, {"w": torch.tensor([2.0])}, {})
     return Outcome(steps=2, images_seen=8, wall_s=0.1)
+
+
+def changed_bytes(content: bytes) -> Iterator[bytes]:
+    """A file with one byte wrong, each in turn, and cut off at each."""
+    for place in range(len(content)):
+        for flip in (1, 0xFF):
+            yield content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :]
+        yield content[:place]
 
 
 def stopped_after_one_step(folder: Path) -> Outcome:
@@ -255,6 +266,48 @@ def test_half_a_record_is_refused_and_a_whole_one_round_trips(tmp_path):
     path.write_text(text[: len(text) // 2], encoding="utf-8")
     with pytest.raises(PathoganError, match="not valid JSON"):
         RunStore(tmp_path).find(SPEC)
+
+
+@pytest.fixture
+def run_with_arrays(tmp_path) -> Run:
+    """A finished run with an npz file of two arrays."""
+    run = RunStore(tmp_path).train_or_load(SPEC, toy_train)
+    np.savez_compressed(run.folder / "two.npz", **ARRAYS)
+    return run
+
+
+def test_arrays_come_back_as_they_were_all_or_those_needed(run_with_arrays):
+    for needed in ((), ("names",), ("names", "points")):
+        found = run_with_arrays.arrays("two.npz", *needed)
+        assert set(found) == set(needed or ARRAYS)
+        for name, array in found.items():
+            assert array.dtype == ARRAYS[name].dtype
+            assert np.array_equal(array, ARRAYS[name])
+
+
+def test_arrays_of_a_file_with_a_wrong_byte_are_right_or_refused(run_with_arrays):
+    path, refused = run_with_arrays.folder / "two.npz", 0
+    for content in changed_bytes(path.read_bytes()):
+        path.write_bytes(content)
+        try:
+            found = run_with_arrays.arrays("two.npz", *ARRAYS)
+        except PathoganError:
+            refused += 1
+        else:  # a date, say
+            assert all(np.array_equal(found[name], ARRAYS[name]) for name in ARRAYS)
+    assert refused > 500
+
+
+@pytest.mark.parametrize(
+    "arrays", [None, {"points": ARRAYS["points"]}, {**ARRAYS, "names": np.array([{}])}]
+)
+def test_arrays_that_are_missing_or_pickled_are_refused(run_with_arrays, arrays):
+    path = run_with_arrays.folder / "two.npz"
+    path.unlink()
+    if arrays:
+        np.savez(path, **arrays)
+    with pytest.raises(PathoganError, match=r"two\.npz: holds no readable arrays; delete"):
+        run_with_arrays.arrays("two.npz", "names")
 
 
 def test_pickled_weights_and_a_missing_log_are_refused(tmp_path):

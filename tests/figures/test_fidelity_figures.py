@@ -2,6 +2,8 @@
 
 import pytest
 
+from pathogan_core.evaluation.catalogue import SEQUENCE_LABELS
+from pathogan_core.evaluation.features import SEQUENCES
 from pathogan_core.figures.fidelity import measures_beside_floors, sequence_shares
 
 
@@ -54,3 +56,4 @@ def test_shares_add_up_and_the_first_bar_is_real_images():
     assert [bar.x[0] for bar in figure.data] == pytest.approx([25] * 4)
     assert [bar.x[1] for bar in figure.data] == pytest.approx([40, 30, 20, 10])
     assert [bar.name for bar in figure.data] == ["T1", "T1c", "T2", "FLAIR"]
+    assert tuple(SEQUENCE_LABELS) == SEQUENCES  # or a share would be missing

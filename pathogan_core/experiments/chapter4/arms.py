@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from pathogan_core.cad.image_sets import ImageSet
-from pathogan_core.cad.imagenet import MissingImageNetWeights
+from pathogan_core.cad.imagenet import MissingImageNetWeights, load_imagenet_weights
+from pathogan_core.cad.resnet50 import SCRATCH, TumourClassifier
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import Difference
-from pathogan_core.experiments.chapter4 import classifying, pools, refining
+from pathogan_core.experiments.chapter4 import classifying, configurations, pools, refining
 from pathogan_core.experiments.chapter4.classifying import arm_setup, train_classifier
 from pathogan_core.experiments.chapter4.data import Chapter, labels_of
+from pathogan_core.experiments.chapter4.parameters import Parameters
 from pathogan_core.experiments.store import Run
 
 BASELINE = "real"
@@ -75,16 +77,33 @@ def train_arms(chapter: Chapter) -> Grid:
     """The arms, trainings and seeds that the parameters name.
 
     What needs ImageNet weights that are not there is left out, and everything else is run.
+
+    Raises:
+        PathoganError: the file of weights is another one; nothing has been made then.
     """
     p, grid = chapter.parameters, Grid({}, {})
-    for training in p.trainings:
+    reasons = {training: _reason_not_to_run(p, training) for training in p.trainings}
+    for training, reason in reasons.items():
         for arm in p.arms:
-            try:
+            if reason:
+                grid.not_run[arm, training] = reason
+            else:
                 runs = [train_arm(chapter, arm, training, seed) for seed in p.seeds]
                 grid.runs[arm, training] = runs
-            except MissingImageNetWeights as error:
-                grid.not_run[arm, training] = f"{error.problem}: {error.remedy}"
     return grid
+
+
+def _reason_not_to_run(p: Parameters, training: str) -> str:
+    """That the weights which a training begins with are missing; empty if they are not."""
+    config = configurations.classifier(p, training)
+    if config.initial == SCRATCH:
+        return ""
+    trunk, weights = TumourClassifier(config.depth).trunk, configurations.imagenet_weights(p)
+    try:
+        load_imagenet_weights(trunk, weights, config.model, config.initial)
+    except MissingImageNetWeights as error:
+        return f"{error.problem}: {error.remedy}"
+    return ""
 
 
 def image_sets(chapter: Chapter, arm: Arm) -> tuple[list[ImageSet], dict[str, Any]]:
@@ -150,7 +169,7 @@ def differences_to_baseline(
         runs: of one training, by arm, in the same order of seeds.
 
     Raises:
-        PathoganError: no baseline among them, or arms of other seeds or test images.
+        PathoganError: no baseline among them, or arms of other seeds or other real images.
     """
     if baseline not in runs:
         remedy = "add it to the parameter arms"
@@ -164,9 +183,9 @@ def differences_to_baseline(
 def _scores(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> np.ndarray:
     """``[seeds, N]`` of one arm."""
     seeds, theirs = ([run.record.seed for run in some] for some in (runs, baseline))
-    tests = {run.record.inputs["test"]["fingerprint"] for run in (*runs, *baseline)}
-    if seeds != theirs or len(tests) > 1:
-        problem = "has runs of other seeds or of other test images than the baseline"
+    real = [[run.record.inputs[of] for of in ("images", "test")] for run in (*runs, *baseline)]
+    if seeds != theirs or any(one != real[0] for one in real):
+        problem = "has runs of other seeds or of other real images than the baseline"
         raise PathoganError(problem, where=f"arm {arm}", remedy="run both with one parameter file")
     return np.stack([classifying.answers(run).scores for run in runs])
 

@@ -15,18 +15,17 @@ from pathogan_core.cad.image_sets import TUMOUR, ImageSet, Mixture
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import HeldOut
+from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.parameters import Parameters
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
 from pathogan_core.experiments.weights import load_network
-from pathogan_core.places import project_root
 from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import train
 
 CLASSIFIER = "classifier.safetensors"
 SCORES = "scores.safetensors"
 """Of a finished run: tumour probabilities of validation and test images, with truth and patient."""
-INITIAL = {"scratch": resnet50.SCRATCH, "pretrained": "IMAGENET1K_V1"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +54,6 @@ class Answers:
         return float((called == (self.labels == TUMOUR)).mean())
 
 
-def configuration(p: Parameters, training: str) -> resnet50.ResNetConfig:
-    """The classifier, ``scratch`` or ``pretrained``; the same for all arms."""
-    return resnet50.ResNetConfig.of_thesis(
-        INITIAL[training],
-        depth=p.depth,
-        batch_size=p.classifier_batch,
-        learning_rate=p.classifier_rate,
-        patience_epochs=p.patience,
-        epoch_steps=p.epoch_steps,
-        bf16=p.bf16,
-    )
-
-
 def train_classifier(
     chapter: Chapter,
     setup: str,
@@ -82,13 +68,14 @@ def train_classifier(
         setup: the run's name on pages.
         sets: what it learns from; their names, counts and augmentation are part of its identity.
         made_from: by name of a set that is not real, an entry of the record's inputs.
-        training: of `INITIAL`.
+        training: of `configurations.INITIAL`.
         seed: of initial weights, batches, dropout and augmentation.
 
     Raises:
         MissingImageNetWeights: these are needed and not there.
     """
-    p, config = chapter.parameters, configuration(chapter.parameters, training)
+    p = chapter.parameters
+    config = configurations.classifier(p, training)
     steps = p.epochs * config.steps_per_epoch(sum(map(len, sets)))
     composition = [[part.name, len(part), part.augmented] for part in sets]
     spec = RunSpec(
@@ -115,9 +102,8 @@ def train_classifier(
 
     def run(folder: Path) -> Outcome:
         mixture, validation = Mixture(sets, chapter.device), chapter.labelled("validation")
-        program = resnet50.program(
-            config, mixture, validation, seed, chapter.device, _imagenet_weights(p)
-        )
+        weights = configurations.imagenet_weights(p)
+        program = resnet50.program(config, mixture, validation, seed, chapter.device, weights)
         options = chapter.loop_options(steps)
         clock = train(program, folder, steps=steps, seed=seed, options=options)
         network = resnet50.tested(config, program)
@@ -135,7 +121,7 @@ def judging(p: Parameters) -> str:
     Pre-trained where such arms are asked for and the ImageNet weights are there, else from scratch:
     without these weights everything but the pre-trained arms works.
     """
-    weights = _imagenet_weights(p)
+    weights = configurations.imagenet_weights(p)
     usable = "pretrained" in p.trainings and weights is not None and weights.is_file()
     return "pretrained" if usable else "scratch"
 
@@ -168,10 +154,6 @@ def answers(run: Run, split: str = "test") -> Answers:
 def load_classifier(run: Run) -> resnet50.TumourClassifier:
     """A finished run's network; see `weights.load_network` for what is refused."""
     return load_network(run, lambda values: resnet50.TumourClassifier(values["depth"]), CLASSIFIER)
-
-
-def _imagenet_weights(p: Parameters) -> Path | None:
-    return project_root() / p.imagenet_weights if p.imagenet_weights else None
 
 
 def _save_answers(chapter: Chapter, network: torch.nn.Module, path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.data import SEQUENCE, Chapter
 from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
 from pathogan_core.experiments.weights import load_network
@@ -46,14 +46,7 @@ def configuration(chapter: Chapter, name: str) -> pggan.PGGANConfig:
         PathoganError: training would end before the last level has faded in.
     """
     p, images = chapter.parameters, images_to_see(chapter, name)
-    config = pggan.PGGANConfig(
-        image_size=p.gan_size,
-        width=p.pggan_width,
-        latent=p.pggan_latent,
-        batch_sizes=p.pggan_batches,
-        crop_pixels=p.crop_pixels,
-        bf16=p.bf16,
-    )
+    config = configurations.pggan(p)
     stable, fade = p.stable_images, p.fade_images
     if not stable:
         stable = fade = equal_phases(images, config.levels)
@@ -144,13 +137,8 @@ def previews(run: Run) -> list[Preview]:
     Raises:
         PathoganError: the file is missing or damaged.
     """
-    path, growth = run.folder / GROWTH, pggan_config_of(run).growth
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            images = {int(name): held[name] for name in held.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        remedy = "restore it from a copy, or train the run again"
-        raise PathoganError("holds no readable images", where=path, remedy=remedy) from error
+    growth = pggan_config_of(run).growth
+    images = {int(name): drawn for name, drawn in run.arrays(GROWTH).items()}
     return [Preview(seen, growth.at(seen), images[seen]) for seen in sorted(images)]
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from pathogan_core.cohorts.slice_classes import CLASSES
-from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import embedding
-from pathogan_core.evaluation.embedding import CATEGORIES, Origins, TSNEConfig
+from pathogan_core.evaluation.embedding import CATEGORIES, Origins
 from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
-from pathogan_core.experiments.chapter4 import measuring, pools
+from pathogan_core.experiments.chapter4 import configurations, measuring, pools
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
 from pathogan_core.files import atomic_write, sha256_of_file
@@ -26,8 +24,11 @@ from pathogan_core.training.randomness import generator_for
 
 REVISION = 1  # raise when a change here alters the map of an unchanged configuration
 MAP = "map.npz"
+ORIGINS = tuple(field.name for field in fields(Origins))
+"""Names of the arrays of a map that say where its images come from."""
 SOURCES = ("classic", *measuring.STAGES)
 """What is set against the real images, a map each."""
+AUGMENTATION = ClassicAugmentation()
 
 
 def image_map(chapter: Chapter, source: str) -> Run:
@@ -35,9 +36,13 @@ def image_map(chapter: Chapter, source: str) -> Run:
 
     Its images are those that classifiers learn from: the real ones are training images.
     """
-    p = chapter.parameters
-    runs = {} if source == "classic" else {n: measuring.stage(chapter, source, n) for n in CLASSES}
-    config = TSNEConfig(perplexity=p.perplexity, seed=p.seed)
+    p, config = chapter.parameters, configurations.tsne(chapter.parameters)
+    runs: dict[str, Run] = {}
+    transformation: dict[str, Any] = {}
+    if source == "classic":
+        transformation["augmentation"] = asdict(AUGMENTATION)
+    else:
+        runs = {name: measuring.stage(chapter, source, name) for name in CLASSES}
     spec = RunSpec(
         chapter="ch4",
         setup=f"map-{source}",
@@ -48,7 +53,9 @@ def image_map(chapter: Chapter, source: str) -> Run:
             "source": source,
             "images": p.mapped_images,
             "image_size": p.classifier_size,
+            "slice_size": p.slice_size,
             "feature_network": sha256_of_file(COMMITTED_WEIGHTS),
+            **transformation,
         },
         inputs={
             "images": chapter.provenance("train"),
@@ -68,9 +75,7 @@ def image_map(chapter: Chapter, source: str) -> Run:
                 points=embedding.embed(vectors, config).astype(np.float32),
                 vectors=vectors.astype(np.float32),
                 images=images,
-                is_fake=origins.is_fake,
-                is_tumour=origins.is_tumour,
-                patients=origins.patients,
+                **{name: getattr(origins, name) for name in ORIGINS},
             )
         return Outcome(steps=config.iterations, images_seen=0, wall_s=time.monotonic() - started)
 
@@ -85,27 +90,19 @@ def read_map(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         PathoganError: the map is missing or damaged.
     """
-    arrays, origins = _read(run)
-    return arrays["points"], np.array(CATEGORIES)[origins.categories], arrays["images"]
+    arrays = run.arrays(MAP, "points", "images", *ORIGINS)
+    categories = np.array(CATEGORIES)[_origins(arrays).categories]
+    return arrays["points"], categories, arrays["images"]
 
 
-def _read(run: Run) -> tuple[dict[str, np.ndarray], Origins]:
-    path = run.folder / MAP
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
-        origins = Origins(*(arrays[name] for name in ("is_fake", "is_tumour", "patients")))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        remedy = f"delete the folder {run.folder.name} to make it again"
-        raise PathoganError("is no readable map", where=path, remedy=remedy) from error
-    return arrays, origins
+def _origins(arrays: dict[str, np.ndarray]) -> Origins:
+    return Origins(**{name: arrays[name] for name in ORIGINS})
 
 
 def _numbers(run: Run) -> dict[str, dict[str, Any]]:
-    arrays, origins = _read(run)
-    found = embedding.measure_overlap(
-        arrays["vectors"].astype(float), origins, seed=run.record.seed
-    )
+    arrays = run.arrays(MAP, "vectors", *ORIGINS)
+    vectors, origins = arrays["vectors"].astype(float), _origins(arrays)
+    found = embedding.measure_overlap(vectors, origins, seed=run.record.seed)
     return {name: metric.as_json() for name, metric in found.items()}
 
 
@@ -134,7 +131,7 @@ def _drawn(chapter: Chapter, source: str, runs: dict[str, Run]) -> tuple[np.ndar
 
 def _transformed(images: np.ndarray, seed: int) -> np.ndarray:
     """Each image classically augmented once."""
-    augmentation, stream = ClassicAugmentation(), generator_for(seed, "map", "classic")
-    uniform = torch.rand(len(images), augmentation.DRAWS, generator=stream)
-    changed = augmentation(to_unit_range(torch.from_numpy(images))[:, None], uniform)
+    stream = generator_for(seed, "map", "classic")
+    uniform = torch.rand(len(images), AUGMENTATION.DRAWS, generator=stream)
+    changed = AUGMENTATION(to_unit_range(torch.from_numpy(images))[:, None], uniform)
     return to_uint8(changed)[:, 0].numpy()

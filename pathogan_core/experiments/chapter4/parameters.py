@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pathogan_core.cad.resnet50 import SMALLEST_SIDE
 from pathogan_core.cohorts.slice_classes import TUMOUR_RULES
 from pathogan_core.cohorts.splits import SECTION4_SPLITS
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.embedding import CATEGORIES, NEIGHBOURS
+from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.parameters import (
     check_choices,
+    check_distinct,
     check_not_negative,
     check_positive,
     checked,
@@ -19,6 +23,8 @@ from pathogan_core.experiments.published_table2 import ARM_LABELS, TRAINING_LABE
 
 FIELD, SLICE = 256, 240
 """Pixels of 1 mm: what the thesis' PGGAN draws, and the slice within it."""
+GAN_SIZES = (64, 128, 256)
+"""What PGGAN, which doubles from 4 px, and the slices prepared for section 4 have in common."""
 DIVISIONS = {**SECTION4_SPLITS, "handful": (0.4, 0.2, 0.4)}
 """Shares of the patients for training, validation and test; the last one for tiny cohorts."""
 
@@ -36,7 +42,8 @@ class Parameters:
         tumour_rule, tumour_voxels, every, brain_fraction: see `slice_classes.SliceClasses`.
         train_patients: so many of the training patients only; 0 for all.
         gan_size: pixels of PGGAN's images, 256 in the thesis; slices lie in them with zeros around.
-        classifier_size: pixels of the classifier's and the refiners' images, 224 in the thesis.
+        classifier_size: pixels of the classifier's and the refiners' images, 224 in the thesis; a
+            multiple of 4 from 32 on, at most the slice's.
         crop_first: cut these zeros off before an image is resized for the classifier. The thesis
             does not, so that its generated brains are 6.25 % smaller there than real ones.
         pggan_width, pggan_latent, pggan_batches, stable_images, fade_images, crop_pixels: see
@@ -55,6 +62,9 @@ class Parameters:
             simgan_discriminator_warmup, simgan_history: see `gans.simgan.SimGANConfig`.
         arms, trainings: which of Table 2's, by the ids of `published_table2`.
         added_images: how many images "200k" stands for.
+        vary_patients, vary_added: values of `train_patients` and of `added_images` at which some
+            arms are compared; see `varying`.
+        vary_arms: these arms; the baseline is one of them.
         depth, classifier_batch, classifier_rate: see `cad.resnet50.ResNetConfig`.
         epochs, epoch_steps, patience: of the classifier. With `epoch_steps` of 0 an epoch is one
             pass over the arm's own images, as in the thesis; otherwise all arms get equally many
@@ -116,6 +126,9 @@ class Parameters:
     arms: tuple[str, ...] = ("real", "classic-200k", "pggan", "classic-munit")
     trainings: tuple[str, ...] = ("scratch",)
     added_images: int = 400
+    vary_patients: tuple[int, ...] = (0,)
+    vary_added: tuple[int, ...] = (200, 400)
+    vary_arms: tuple[str, ...] = ("real", "classic-200k", "pggan")
     depth: int = 18
     classifier_batch: int = 16
     classifier_rate: float = 1.0e-2
@@ -144,39 +157,87 @@ class Parameters:
                 "division": tuple(DIVISIONS),
                 "tumour_rule": tuple(TUMOUR_RULES),
                 "arms": tuple(ARM_LABELS),
+                "vary_arms": tuple(ARM_LABELS),
                 "trainings": tuple(TRAINING_LABELS),
             },
         )
         for name in ("pggan_batches", "munit_steps", "simgan_steps", "trainings", "seeds"):
             if not getattr(self, name):
                 raise PathoganError("is empty", where=name, remedy="name at least one")
+        check_distinct(
+            self, "odd_tumour", "odd_non_tumour", "munit_steps", "simgan_steps", "arms",
+            "trainings", "vary_patients", "vary_added", "vary_arms", "seeds",
+        )  # fmt: skip
         check_positive(
             self, "patients", "tumour_voxels", "every", "pool_images", "refiner_images",
-            "munit_steps", "simgan_steps", "added_images", "epochs", "measured_images",
-            "mapped_images",
+            "munit_steps", "munit_rate", "simgan_steps", "simgan_rate", "added_images",
+            "vary_added", "classifier_rate", "epochs", "measured_images", "mapped_images",
         )  # fmt: skip
         check_not_negative(
-            self, "data_seed", "train_patients", "pggan_images", "pggan_epochs", "stable_images",
-            "fade_images", "epoch_steps", "patience", "seed",
+            self, "data_seed", "train_patients", "vary_patients", "pggan_images", "pggan_epochs",
+            "stable_images", "fade_images", "epoch_steps", "patience", "seed",
         )  # fmt: skip
         if not (self.pggan_images or self.pggan_epochs):
             raise PathoganError(
                 "is 0, and so is pggan_epochs", where="pggan_images", remedy="give one of them"
             )
-        if self.gan_size * SLICE % FIELD:
-            raise PathoganError(
-                f"{self.gan_size} px leave no whole pixels for the slice",
-                where="gan_size",
-                remedy="use 256, 128 or 64",
-            )
-        if not 0 < self.classifier_size <= self.slice_size:
-            raise PathoganError(
-                f"is {self.classifier_size}",
-                where="classifier_size",
-                remedy=f"give 1 to {self.slice_size}, as large as the slice is in PGGAN's images",
-            )
+        _check_sizes(self)
+        _check_counts(self)
+        _check_map(self)
+        configurations.check(self)
 
     @property
     def slice_size(self) -> int:
         """Pixels of a slice within PGGAN's images: 240 of 256."""
         return self.gan_size * SLICE // FIELD
+
+
+def _check_sizes(p: Parameters) -> None:
+    """Sizes that all networks can take."""
+    if p.gan_size not in GAN_SIZES:
+        *others, last = GAN_SIZES
+        raise PathoganError(
+            f"is {p.gan_size}, but PGGAN doubles from 4 px, and 15/16 of the side is the slice, "
+            "which is prepared at 60, 120 and 240 px",
+            where="gan_size",
+            remedy=f"use {', '.join(map(str, others))} or {last}",
+        )
+    size, largest = p.classifier_size, p.slice_size
+    for is_fit, reason in (
+        (size <= largest, f"a slice has {largest} px where gan_size is {p.gan_size}"),
+        (size >= SMALLEST_SIDE, "ResNet halves an image five times"),
+        (size % 4 == 0, "MUNIT and SimGAN halve an image twice"),
+    ):
+        if not is_fit:
+            raise PathoganError(
+                f"is {size}, but {reason}",
+                where="classifier_size",
+                remedy=f"give a multiple of 4 from {SMALLEST_SIDE} to {largest}",
+            )
+
+
+def _check_counts(p: Parameters) -> None:
+    """As many images as something takes at once; after discarding it may still lack some."""
+    for name, takers in {
+        "pool_images": ("clusters", "munit_batch", "simgan_batch"),
+        "refiner_images": ("munit_batch", "simgan_batch"),
+    }.items():
+        for taker in takers:
+            count, least = getattr(p, name), getattr(p, taker)
+            if count < least:
+                problem, remedy = f"is {count}, but {taker} is {least}", f"give {least} or more"
+                raise PathoganError(problem, where=name, remedy=f"{remedy}, or lower {taker}")
+
+
+def _check_map(p: Parameters) -> None:
+    """A map of four categories can be made, and its images have neighbours enough."""
+    images = len(CATEGORIES) * p.mapped_images
+    if p.perplexity >= images:
+        problem = f"is {p.perplexity:g}, but a map has {images} images at most"
+        raise PathoganError(problem, where="perplexity", remedy="lower it or raise mapped_images")
+    if (others := images // 2 - 1) < NEIGHBOURS:  # real or synthetic, of both classes
+        raise PathoganError(
+            f"is {p.mapped_images}, but of an image's {others} neighbours {NEIGHBOURS} are counted",
+            where="mapped_images",
+            remedy=f"give {NEIGHBOURS // 2 + 1} or more",
+        )

@@ -18,8 +18,9 @@ import torch
 from pathogan_core.cad.resnet50 import features
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import discarding
-from pathogan_core.evaluation.discarding import Discarding, DiscardingConfig
+from pathogan_core.evaluation.discarding import Discarding
 from pathogan_core.evaluation.metric import proportion
+from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.classifying import judging, load_classifier, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.drawing import load_generator, train_pggan
@@ -71,13 +72,7 @@ def discarded(chapter: Chapter, name: str) -> Run:
     """
     p, pool = chapter.parameters, drawn(chapter, name)
     judge = real_only(chapter, judging(p), p.seeds[0])
-    config = DiscardingConfig(
-        components=p.components,
-        clusters=p.clusters,
-        quantile=p.odd_quantile,
-        odd=p.odd_tumour if name == "tumour" else p.odd_non_tumour,
-        seed=p.seed,
-    )
+    config = configurations.discarding(p, name)
     spec = RunSpec(
         chapter="ch4",
         setup=f"discarding-{name}",

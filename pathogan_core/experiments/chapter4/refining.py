@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pathogan_core.experiments.chapter4 import pools
+from pathogan_core.experiments.chapter4 import configurations, pools
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.parameters import Parameters
 from pathogan_core.experiments.store import Outcome, Run, RunSpec
@@ -48,37 +48,9 @@ class Method:
     refine: Callable[[Any, Tensor, int, int], Tensor]
 
 
-def _munit_config(p: Parameters) -> munit.MUNITConfig:
-    return munit.MUNITConfig(
-        image_size=p.classifier_size,
-        width=p.munit_width,
-        discriminator_width=p.munit_discriminator_width,
-        discriminator_layers=p.munit_layers,
-        scales=p.munit_scales,
-        batch_size=p.munit_batch,
-        learning_rate=p.munit_rate,
-        halve_every=p.munit_halve_every,
-        bf16=p.bf16,
-    )
-
-
-def _simgan_config(p: Parameters) -> simgan.SimGANConfig:
-    return simgan.SimGANConfig(
-        image_size=p.classifier_size,
-        width=p.simgan_width,
-        batch_size=p.simgan_batch,
-        learning_rate=p.simgan_rate,
-        halve_at=p.simgan_halve_at,
-        refiner_warmup=p.simgan_refiner_warmup,
-        discriminator_warmup=p.simgan_discriminator_warmup,
-        history=p.simgan_history,
-        bf16=p.bf16,
-    )
-
-
 METHODS = {
     "munit": Method(
-        munit.REVISION, _munit_config, munit.program,
+        munit.REVISION, configurations.munit, munit.program,
         steps=lambda p: p.munit_steps,
         rounds=lambda config, steps: steps,
         trained="translators",
@@ -86,7 +58,7 @@ METHODS = {
         refine=lambda module, images, seed, first: munit.refine(module, images, seed, first=first),
     ),
     "simgan": Method(
-        simgan.REVISION, _simgan_config, simgan.program,
+        simgan.REVISION, configurations.simgan, simgan.program,
         steps=lambda p: p.simgan_steps,
         rounds=lambda config, steps: config.rounds(steps),
         trained="refiner",
