@@ -1,9 +1,9 @@
-"""The picture of the README: simulated T1c slices, then images by the study runs.
+"""The picture of the README: simulated T1c slices, each kind beside what a study run made of it.
 
     python scripts/readme_picture.py
 
-Left to right: simulated slices of the study cohort (prepared first if need be), DCGAN, WGAN; the
-first images of each study run's sheet of samples, as they came.
+Left to right: simulated sagittal slices, DCGAN, simulated axial slices with a tumour, PGGAN. The
+cohorts are prepared first if need be; of a run, the first images of its sheet, as they came.
 """
 
 from __future__ import annotations
@@ -11,49 +11,66 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import study_chapter3
+import study_chapter4
 import yaml
 from PIL import Image
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments import chapter3
+from pathogan_core.experiments.chapter4.data import Chapter
+from pathogan_core.experiments.chapter4.parameters import Parameters
 from pathogan_core.experiments.committed import committed_run
 from pathogan_core.figures.images import read_sheet
 from pathogan_core.places import project_root
 
-SETUPS = ("dcgan-t1c-64", "wgan-t1c-64")
-ROWS, COLUMNS, SHEET_COLUMNS = 4, 4, 8
-SCALE, GAP = 2, 16
+ROWS, COLUMNS, SHEET_COLUMNS = 4, 3, 8
+SCALE, GAP, WIDE_GAP = 2, 12, 36
 
 
 def main() -> int:
     try:
-        panels = [simulated_slices(), *(samples(setup) for setup in SETUPS)]
+        parts = [sagittal(), drawn("ch3", "dcgan-t1c-64"), axial(), drawn("ch4", "pggan-tumour-64")]
     except PathoganError as error:
         print(f"readme_picture: {error}", file=sys.stderr)
         return 1
-    gap = np.full((panels[0].shape[0], GAP), 255, np.uint8)
-    picture = np.concatenate([part for panel in panels for part in (gap, panel)][1:], axis=1)
-    Image.fromarray(picture).save(
-        project_root() / "book" / "figures" / "readme.png", "png", optimize=True
-    )
+    first, *others = map(panel, parts)
+    row = [first]
+    for gap, other in zip((GAP, WIDE_GAP, GAP), others, strict=True):
+        row += [np.full((len(first), gap), 255, np.uint8), other]
+    path = project_root() / "book" / "figures" / "readme.png"
+    Image.fromarray(np.concatenate(row, axis=1)).save(path, "png", optimize=True)
     return 0
 
 
-def simulated_slices() -> np.ndarray:
-    """Slices of different patients and places, as the study's models meet them."""
-    study = project_root() / "notebooks" / "params" / "ch3_brain_mri_wgan.study.yaml"
-    parameters = chapter3.Parameters.from_notebook(yaml.safe_load(study.read_text()))
-    images = chapter3.prepared_slices(parameters).images("t1c", 64, "train")
-    count = ROWS * COLUMNS
-    return panel(images[np.linspace(9, len(images) - 9, count).astype(int)])
+def sagittal() -> np.ndarray:
+    """Slices of different patients and places, as chapter 3's study models meet them."""
+    p = chapter3.Parameters.from_notebook(study_parameters(study_chapter3.PARAMETERS))
+    return spread(chapter3.prepared_slices(p).images("t1c", 64, "train"))
 
 
-def samples(setup: str) -> np.ndarray:
-    """The first images that a study run made."""
-    run = committed_run("ch3", setup)
+def axial() -> np.ndarray:
+    """The tumour class, as chapter 4's PGGAN meets it."""
+    p = Parameters.from_notebook(study_parameters(study_chapter4.PARAMETERS))
+    return spread(Chapter.open(p).gan_images("tumour"))
+
+
+def study_parameters(file: str) -> dict:
+    """Of a chapter, at study scale."""
+    return yaml.safe_load((project_root() / "notebooks" / "params" / file).read_text())
+
+
+def spread(images: np.ndarray) -> np.ndarray:
+    """As many as a panel holds, from the whole of them."""
+    return images[np.linspace(9, len(images) - 9, ROWS * COLUMNS).astype(int)]
+
+
+def drawn(chapter: str, setup: str) -> np.ndarray:
+    """Images that a study run made."""
+    run = committed_run(chapter, setup)
     if run is None:
         raise PathoganError("is not committed", where=setup, remedy="run scripts/study.py first")
-    return panel(read_sheet((run.folder / "samples.png").read_bytes(), SHEET_COLUMNS))
+    return read_sheet((run.folder / "samples.png").read_bytes(), SHEET_COLUMNS)
 
 
 def panel(images: np.ndarray) -> np.ndarray:
