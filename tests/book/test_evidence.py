@@ -488,6 +488,7 @@ def test_the_plan_puts_seeds_together_and_adds_up_their_hours(chapter4: Path) ->
         ("arm-pggan-undiscarded-pretrained", "Arm PGGAN, none discarded, pre\u2011trained"),
         ("arm-real-scratch@patients16", "Arm real only, from\u00a0scratch, 16 patients"),
         ("stage-pggan-tumour@framed", "Images of PGGAN, tumour, not cropped first"),
+        ("arm-pggan-scratch@epochs", "Arm PGGAN, from\u00a0scratch, equally many epochs"),
         ("pggan-tumour-64@other", "PGGAN tumour 64, other"),
         ("wgan-t1c-large", "wgan-t1c-large"),
         ("arm-real-somehow-seed0", "arm-real-somehow-seed0"),

@@ -58,6 +58,7 @@ _VARIANTS = {
     r"patients([0-9]+)": "{} patients",
     r"added([0-9]+)": "{} added",
     r"framed": "not cropped first",
+    r"epochs": "equally many epochs",
 }
 
 _PATTERNS = {_pattern(form): shown for form, shown in _FORMS.items()}
