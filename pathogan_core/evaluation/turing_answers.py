@@ -230,6 +230,8 @@ def explain(results: Mapping[str, TuringResult]) -> str:
         f" {_sensitivity_of_test(r)}, and the most these answers can claim is that the true"
         f" accuracy lies within {100 * r.equivalence_margin:.1f} points of 50% (two one-sided 5%"
         " tests).",
+        "Intervals and p values take every answer as independent: where several images are of one"
+        " patient, they are too narrow and too small.",
         "It speaks of these readers, these images and this display only: not of other readers, not"
         " of how varied the images are, whether they copy training images, or whether they help to"
         " train a model.",

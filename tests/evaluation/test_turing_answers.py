@@ -116,6 +116,7 @@ def test_command_prints_json_alone_on_stdout(tmp_path):
     assert figures["all"]["interval"][0] < 1 / 3 < figures["all"]["interval"][1]
     assert figures["bo"]["d_prime"] is None
     assert "What it does not show" in done.stderr
+    assert "images are of one patient" in " ".join(done.stderr.split())
     assert max(map(len, done.stderr.splitlines()[-8:])) <= 88
 
 
