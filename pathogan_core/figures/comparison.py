@@ -148,7 +148,7 @@ def when_it_helps(effects: Sequence[Effect], x: str, measure: str = "accuracy") 
         type="log",
         range=[low, high],
         tickvals=ticks,
-        ticktext=[f"{tick:,g}" for tick in ticks],
+        ticktext=[_x_text(tick) for tick in ticks],
     )
     figure.update_yaxes(
         title=_measured(measure),
@@ -228,6 +228,11 @@ def _ticks(values: Sequence[float], closest: float) -> list[float]:
     return ticks
 
 
+def _x_text(x: float) -> str:
+    """Whole numbers as they are, ratios to three digits."""
+    return f"{x:,.0f}" if x == round(x) else f"{x:.3g}"
+
+
 def _with_interval(value: float, interval: tuple[float, float], measure: str) -> str:
     low, high = (_amount(end, measure) for end in interval)
     return f"{_amount(value, measure)} ({low} to {high})"
@@ -248,7 +253,7 @@ def _hover(arm: ComparedArm, measure: str) -> str:
 
 def _effect_hover(effect: Effect, x: str, measure: str) -> str:
     return (
-        f"<b>{effect.arm}</b>, {effect.x:,g} {x}<br>{_measured(measure)}: "
+        f"<b>{effect.arm}</b>, {_x_text(effect.x)} {x}<br>{_measured(measure)}: "
         f"{_with_interval(effect.value, effect.interval, measure)}"
     )
 
@@ -274,6 +279,6 @@ def _effects_in_words(effects: Sequence[Effect], arms: Sequence[str], x: str, me
     said = []
     for arm in arms:
         own = sorted((effect for effect in effects if effect.arm == arm), key=lambda one: one.x)
-        values = ", ".join(f"{_amount(one.value, measure)} at {one.x:,g}" for one in own)
+        values = ", ".join(f"{_amount(one.value, measure)} at {_x_text(one.x)}" for one in own)
         said.append(f"{arm} {values}")
     return f"Against {x}, {_measured(measure)}: {'; '.join(said)}."

@@ -157,6 +157,14 @@ def test_one_place_of_an_experiment_is_enough():
     assert list(axis.ticktext) == ["8"]
 
 
+def test_counts_are_told_whole_and_ratios_to_three_digits():
+    effects = [Effect("a", x, 0.1, (0.0, 0.2)) for x in (3.35570, 12_000.0)]
+    figure = when_it_helps(effects, "images")
+    assert list(figure.layout.xaxis.ticktext) == ["3.36", "12,000"]
+    assert "3.36 images" in figure.data[0].customdata[0]
+    assert "at 12,000" in figure.layout.meta["alt"]
+
+
 def test_effects_are_drawn_around_a_line_at_zero(effects):
     for chosen in (effects, effects[1:3]):
         figure = when_it_helps(chosen, "real patients")
