@@ -17,7 +17,7 @@ from pathogan_core.experiments.chapter4 import (
     refining,
     reporting,
 )
-from pathogan_core.experiments.chapter4.classifying import SCORES
+from pathogan_core.experiments.chapter4.classifying import SCORES, parts_of_arm_setup
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.parameters import Parameters
 from pathogan_core.experiments.store import Run
@@ -90,8 +90,9 @@ def _map(chapter: Chapter, kind: str, source: str) -> tuple[Run, Files]:
 
 def _arm(chapter: Chapter, kind: str, rest: str) -> tuple[Run, Files]:
     """``arm-<arm>-<training>-seed<seed>``: what the classifier says of every held-out image."""
-    arm, training, seed = rest.rsplit("-", 2)
-    run = arms.train_arm(chapter, arm, training, int(seed.removeprefix("seed")))
+    parts = parts_of_arm_setup(f"{kind}-{rest}")
+    assert parts, rest
+    run = arms.train_arm(chapter, *parts)
     return run, {SCORES: (run.folder / SCORES).read_bytes()}
 
 

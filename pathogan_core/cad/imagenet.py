@@ -46,18 +46,15 @@ def published_weights(model: str, version: str) -> tuple[str, str]:
     return url, digits[1]
 
 
-def load_imagenet_weights(trunk: nn.Module, path: Path | None, model: str, version: str) -> None:
-    """Load a published file into `trunk`, a torchvision residual network without its last layer.
-
-    torchvision's files are pickles. The hash is compared before the file is opened, and then only
-    tensors are read from it: no code in it can run.
+def published_file(path: Path | None, model: str, version: str) -> Path:
+    """`path`, if it is the published file: its hash is compared, and it is not opened.
 
     Raises:
         MissingImageNetWeights: `path` is None or no file.
-        PathoganError: the file is another one, or damaged.
+        PathoganError: it is another file, or cannot be read.
     """
-    url, digits = published_weights(model, version)
-    remedy = f"download {url} and name the file in the parameter imagenet_weights"
+    _, digits = published_weights(model, version)
+    remedy = _how_to_get(model, version)
     if path is None or not path.is_file():
         where = "imagenet_weights" if path is None else path
         raise MissingImageNetWeights("needs ImageNet weights", where=where, remedy=remedy)
@@ -69,9 +66,28 @@ def load_imagenet_weights(trunk: nn.Module, path: Path | None, model: str, versi
     if not found.startswith(digits):
         problem = f"is not {model} {version}: its SHA-256 begins with {found[:8]}, not {digits}"
         raise PathoganError(problem, where=path, remedy=remedy)
+    return path
+
+
+def load_imagenet_weights(trunk: nn.Module, path: Path | None, model: str, version: str) -> None:
+    """Load a published file into `trunk`, a torchvision residual network without its last layer.
+
+    torchvision's files are pickles. The hash is compared before the file is opened, and then only
+    tensors are read from it: no code in it can run.
+
+    Raises:
+        MissingImageNetWeights: `path` is None or no file.
+        PathoganError: the file is another one, or damaged.
+    """
+    path = published_file(path, model, version)
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         trunk.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("fc.")})
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, AttributeError) as error:
         problem = f"does not hold the tensors of {model}"
-        raise PathoganError(problem, where=path, remedy=remedy) from error
+        raise PathoganError(problem, where=path, remedy=_how_to_get(model, version)) from error
+
+
+def _how_to_get(model: str, version: str) -> str:
+    url, _ = published_weights(model, version)
+    return f"download {url} and name the file in the parameter imagenet_weights"

@@ -18,7 +18,12 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import HeldOut
 from pathogan_core.experiments.chapter4 import classifying, configurations
-from pathogan_core.experiments.chapter4.classifying import Answers, real_only
+from pathogan_core.experiments.chapter4.classifying import (
+    Answers,
+    arm_setup,
+    parts_of_arm_setup,
+    real_only,
+)
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Run, RunSpec, RunStore
 
@@ -134,3 +139,14 @@ def test_a_damaged_file_of_answers_is_one_line(real: Run, tmp_path: Path) -> Non
     with pytest.raises(PathoganError) as refused:
         classifying.answers(moved)
     assert "scores.safetensors: is not a readable safetensors file" in told(refused)
+
+
+@pytest.mark.parametrize("arm", ["real", "classic-200k", "pggan-undiscarded"])
+@pytest.mark.parametrize("training", ["scratch", "pretrained"])
+def test_the_name_of_an_arms_run_is_read_as_it_is_written(arm: str, training: str) -> None:
+    assert parts_of_arm_setup(arm_setup(arm, training, 12)) == (arm, training, 12)
+
+
+@pytest.mark.parametrize("name", ["stage-pggan-tumour", "arm-real-scratch", "arm-seed0"])
+def test_other_names_are_no_arms(name: str) -> None:
+    assert parts_of_arm_setup(name) is None

@@ -208,4 +208,5 @@ def test_on_a_phone_a_tap_shows_the_image_and_a_finger_still_scrolls(chromium, p
         page.wait_for_timeout(16)
     send("touchEnd")
     page.wait_for_function("scrollY > 50")
+    assert page.evaluate("scrollY") > 50
     page.context.close()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pathogan_core.cad.image_sets import ImageSet
-from pathogan_core.cad.imagenet import MissingImageNetWeights, load_imagenet_weights
-from pathogan_core.cad.resnet50 import SCRATCH, TumourClassifier
+from pathogan_core.cad.imagenet import MissingImageNetWeights, published_file
+from pathogan_core.cad.resnet50 import SCRATCH
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
@@ -98,9 +98,8 @@ def _reason_not_to_run(p: Parameters, training: str) -> str:
     config = configurations.classifier(p, training)
     if config.initial == SCRATCH:
         return ""
-    trunk, weights = TumourClassifier(config.depth).trunk, configurations.imagenet_weights(p)
     try:
-        load_imagenet_weights(trunk, weights, config.model, config.initial)
+        published_file(configurations.imagenet_weights(p), config.model, config.initial)
     except MissingImageNetWeights as error:
         return f"{error.problem}: {error.remedy}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,6 +137,12 @@ def real_only(chapter: Chapter, training: str, seed: int) -> Run:
 def arm_setup(arm: str, training: str, seed: int) -> str:
     """The set-up's name of one arm and seed, e.g. ``arm-classic-munit-scratch-seed0``."""
     return f"arm-{arm}-{training}-seed{seed}"
+
+
+def parts_of_arm_setup(setup: str) -> tuple[str, str, int] | None:
+    """Arm, training and seed of an `arm_setup`; None for the name of anything else."""
+    found = re.fullmatch(r"arm-(.+)-([a-z]+)-seed([0-9]+)", setup)
+    return (found[1], found[2], int(found[3])) if found else None
 
 
 def answers(run: Run, split: str = "test") -> Answers:

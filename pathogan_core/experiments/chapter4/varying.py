@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.chapter4.arms import BASELINE, train_arms
-from pathogan_core.experiments.chapter4.classifying import judging
+from pathogan_core.experiments.chapter4.classifying import judging, parts_of_arm_setup
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.committed import split_variant
 from pathogan_core.experiments.published_table2 import ARM_LABELS
@@ -124,7 +124,8 @@ def _by_arm(runs: Mapping[str, Run], training: str, variant: str) -> dict[str, d
     found: dict[str, dict[int, Run]] = {}
     for name, run in runs.items():
         setup, own = split_variant(name)
-        if own == variant and setup.startswith("arm-") and f"-{training}-" in setup:
-            arm = setup.removeprefix("arm-").rsplit("-", 2)[0]
-            found.setdefault(arm, {})[run.record.seed] = run
+        parts = parts_of_arm_setup(setup)
+        if parts and own == variant and parts[1] == training:
+            arm, _, seed = parts
+            found.setdefault(arm, {})[seed] = run
     return found
