@@ -13,6 +13,7 @@ from typing import Any
 
 import study_chapter3
 import study_chapter4
+import study_chapter5
 import torch
 import yaml
 
@@ -20,7 +21,7 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.committed import commit_run, split_variant
 from pathogan_core.places import project_root, results_root
 
-CHAPTERS = {"ch3": study_chapter3, "ch4": study_chapter4}
+CHAPTERS = {"ch3": study_chapter3, "ch4": study_chapter4, "ch5": study_chapter5}
 
 
 def planned(setup: str) -> dict[str, Any]:

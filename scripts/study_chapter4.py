@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pathogan_core.evaluation.discarding import exemplars
+from pathogan_core.experiments import growing, pooling
 from pathogan_core.experiments.chapter4 import (
     arms,
     drawing,
@@ -45,17 +46,15 @@ def _pggan(chapter: Chapter, kind: str, rest: str) -> tuple[Run, Files]:
     """``pggan-<class>-<size>``: samples, and the same eight latents while it grew."""
     run = drawing.train_pggan(chapter, rest.rsplit("-", 1)[0])
     files = {"samples.png": contact_sheet(drawing.draw(run, SAMPLES, seed=0), COLUMNS)}
-    previews = drawing.previews(run)
-    chosen = np.unique(np.linspace(0, len(previews) - 1, STAGES).round().astype(int))
-    shown = [previews[number] for number in chosen]
-    files[drawing.GROWTH] = drawing.packed({one.images_seen: one.images for one in shown})
+    growth = drawing.pggan_config_of(run).growth
+    files[growing.GROWTH] = growing.chosen_previews(run, growth, STAGES)
     return run, files
 
 
 def _discarding(chapter: Chapter, kind: str, name: str) -> tuple[Run, Files]:
     """``discarding-<class>``: every cluster as a row of images, nearest to the real ones first."""
     run = pools.discarded(chapter, name)
-    images = pools.images_of(pools.drawn(chapter, name))
+    images = pooling.images_of(pools.drawn(chapter, name))
     rows = [_row(images[chosen]) for chosen in exemplars(pools.clusters_of(run), COLUMNS)]
     sheet = contact_sheet(np.concatenate(rows), COLUMNS)
     clusters = (run.folder / pools.CLUSTERS).read_bytes()
@@ -74,7 +73,7 @@ def _stage(chapter: Chapter, kind: str, rest: str) -> tuple[Run, Files]:
     """
     stage, name = rest.split("-", 1)
     run = measuring.stage(chapter, stage, name)
-    images = np.array(pools.images_of(run)[:SAMPLES])
+    images = np.array(pooling.images_of(run)[:SAMPLES])
     files = {"samples.png": contact_sheet(images, COLUMNS)}
     if stage == "pggan":
         nearest = reporting.nearest_real(chapter, name, images[: 2 * COLUMNS])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,10 +30,10 @@ LABELS: dict[Layout, dict[str, int]] = {
 SEGMENTATION = "segmentation"
 
 
-def label_volume(tissues: dict[str, np.ndarray], layout: Layout) -> np.ndarray:
-    """Named masks as one int16 label volume of a release."""
+def label_volume(tissues: Mapping[str, np.ndarray], numbers: Mapping[str, int]) -> np.ndarray:
+    """Named masks as one int16 label volume; `LABELS` has the numbers of the releases."""
     volume = np.zeros(next(iter(tissues.values())).shape, np.int16)
-    for name, number in LABELS[layout].items():
+    for name, number in numbers.items():
         volume[tissues[name]] = number
     return volume
 

@@ -21,7 +21,7 @@ from pathogan_core.cohorts.brain_signal import (
     draw_scanner,
 )
 from pathogan_core.cohorts.brain_template import RandomField, load_template
-from pathogan_core.cohorts.brain_tumours import Glioma, GliomaPlan, grow_glioma, plan_glioma
+from pathogan_core.cohorts.brain_tumours import GliomaPlan, Tumour, grow_glioma, plan_glioma
 
 SIMULATOR_REVISION: int = 2
 """Bump whenever the voxels of a given (seed, index) change."""
@@ -62,7 +62,7 @@ class DrawnPatient:
     scanner: Scanner
     plan: GliomaPlan
     anatomy: Anatomy
-    glioma: Glioma
+    glioma: Tumour
 
 
 def simulate_patient(index: int, seed: int) -> SimulatedPatient:
@@ -89,12 +89,16 @@ def draw_patient(index: int, seed: int) -> DrawnPatient:
     template = load_template()
     grade = draw_grade(index, seed)
     rng = np.random.default_rng([seed, index, 1])
-    which = int(rng.integers(SCANNERS))
-    scanner = draw_scanner(np.random.default_rng([seed, which, 2]), f"scanner-{which + 1}")
+    scanner = scanner_of(int(rng.integers(SCANNERS)), seed)
     age = float(np.clip(rng.normal(60, 12) if grade == "HGG" else rng.normal(44, 13), 19, 85))
     plan = plan_glioma(rng, template, grade)
     anatomy = draw_anatomy(np.random.default_rng([seed, index, 3]), template, age, plan.push)
     return DrawnPatient(grade, age, scanner, plan, anatomy, grow_glioma(plan, anatomy))
+
+
+def scanner_of(which: int, seed: int) -> Scanner:
+    """Scanner `which` (from 0, below `SCANNERS`) of the cohorts with this seed."""
+    return draw_scanner(np.random.default_rng([seed, which, 2]), f"scanner-{which + 1}")
 
 
 def draw_grade(index: int, seed: int) -> Grade:
@@ -112,22 +116,40 @@ def in_volume(box_values: np.ndarray, anatomy: Anatomy) -> np.ndarray:
 def render(rng: np.random.Generator, drawn: DrawnPatient) -> dict[str, np.ndarray]:
     """All four sequences of one patient, int16 on the anatomy's box, 0 outside the brain."""
     anatomy, scanner = drawn.anatomy, drawn.scanner
-    size = anatomy.csf.shape
-    detail = 1 + 0.012 * RandomField(rng, size, 1.6).everywhere()
-    detail += 0.012 * RandomField(rng, size, 6).everywhere()
+    detail = draw_detail(rng, anatomy)
     gliosis = draw_gliosis(rng, anatomy, drawn.age)
     # In some patients T2 and FLAIR were acquired in thick axial slices, as often in BRATS.
     thick = rng.random() < 0.4
     result = {}
     for sequence in SEQUENCES:
-        reference = scanner.signal(sequence, TISSUES[scanner.field]["white"])
         ideal = ideal_image(sequence, anatomy, drawn.glioma, scanner, gliosis) * detail
         slice_mm = float(rng.uniform(2.5, 5.0)) if thick and sequence in ("t2", "flair") else 1.0
-        shade = coil_shading(rng, size, rng.uniform(0.03, 0.09))
-        image = acquire(rng, ideal, scanner, reference, slice_mm, shade)
-        image = np.clip(np.rint(image), 1, np.iinfo(np.int16).max)
-        result[sequence] = np.where(anatomy.brain, image, 0).astype(np.int16)
+        result[sequence] = scan(rng, sequence, ideal, anatomy, scanner, slice_mm)
     return result
+
+
+def scan(
+    rng: np.random.Generator,
+    sequence: str,
+    ideal: np.ndarray,
+    anatomy: Anatomy,
+    scanner: Scanner,
+    slice_mm: float,
+) -> np.ndarray:
+    """The scanner's image of an ideal one, int16, at least 1 in the brain and 0 outside it."""
+    reference = scanner.signal(sequence, TISSUES[scanner.field]["white"])
+    shade = coil_shading(rng, ideal.shape, rng.uniform(0.03, 0.09))
+    image = acquire(rng, ideal, scanner, reference, slice_mm, shade)
+    image = np.clip(np.rint(image), 1, np.iinfo(np.int16).max)
+    return np.where(anatomy.brain, image, 0).astype(np.int16)
+
+
+def draw_detail(rng: np.random.Generator, anatomy: Anatomy) -> np.ndarray:
+    """Multiplicative texture of tissue, mean near 1."""
+    size = anatomy.csf.shape
+    detail = 1 + 0.012 * RandomField(rng, size, 1.6).everywhere()
+    detail += 0.012 * RandomField(rng, size, 6).everywhere()
+    return detail
 
 
 def draw_gliosis(rng: np.random.Generator, anatomy: Anatomy, age: float) -> np.ndarray:
@@ -141,20 +163,21 @@ def draw_gliosis(rng: np.random.Generator, anatomy: Anatomy, age: float) -> np.n
 def ideal_image(
     sequence: str,
     anatomy: Anatomy,
-    glioma: Glioma,
+    tumour: Tumour,
     scanner: Scanner,
     gliosis: np.ndarray | float = 0.0,
-    contrast: bool = True,
+    contrast: float = 1.0,
 ) -> np.ndarray:
     """Noise-free signal: what each voxel holds, mixed in signal space.
 
-    `contrast=False` leaves out the contrast agent, which only T1c would show.
+    `contrast` is the dose of contrast agent, which only T1c shows, relative to the usual one;
+    0 leaves it out.
     """
     tissue = TISSUES[scanner.field]
-    given = contrast and sequence == "t1c"
+    dose = contrast if sequence == "t1c" else 0.0
 
     def signal(name: str, agent: float = 0.0) -> float:
-        return scanner.signal(sequence, tissue[name].enhanced(agent if given else 0.0))
+        return scanner.signal(sequence, tissue[name].enhanced(dose * agent))
 
     grey = signal("grey") + (signal("deep") - signal("grey")) * anatomy.deep
     image = anatomy.csf * signal("csf") + anatomy.grey * grey + anatomy.white * signal("white")
@@ -167,13 +190,16 @@ def ideal_image(
     ):
         image += share * (signal(name, agent) - image)
 
-    image += 0.8 * glioma.swelling * (signal("oedema") - image)
-    viable = signal("tumour") + glioma.texture * 0.5 * (signal("oedema") - signal("tumour"))
-    if given:
+    image += 0.8 * tumour.swelling * (signal("oedema") - image)
+    viable = signal("tumour") + tumour.texture * 0.5 * (signal("oedema") - signal("tumour"))
+    if dose > 0:
         agents = np.linspace(0, 4, 41)
         bright = np.array([signal("tumour", a) for a in agents]) - signal("tumour")
-        viable = viable + np.interp(glioma.uptake, agents, bright)
-    inner = viable + glioma.dead * (signal("necrosis") - viable)
-    inner += glioma.blood * (signal("haemorrhage") - inner)
-    image += glioma.core * (inner - image)
+        taken = tumour.uptake > 0
+        gain = np.zeros(taken.shape)
+        gain[taken] = np.interp(tumour.uptake[taken], agents, bright)
+        viable = viable + gain
+    inner = viable + tumour.dead * (signal("necrosis") - viable)
+    inner += tumour.blood * (signal("haemorrhage") - inner)
+    image += tumour.core * (inner - image)
     return image.astype(np.float32)

@@ -28,9 +28,14 @@ from pathogan_core.cohorts.brain_patient import (
     draw_grade,
     simulate_patient,
 )
-from pathogan_core.cohorts.parallel import ordered_map
+from pathogan_core.cohorts.simulation_folder import (
+    check_whole_numbers,
+    claim_folder,
+    mark_finished,
+    write_subjects,
+)
 from pathogan_core.errors import PathoganError
-from pathogan_core.files import atomic_write, cannot_write, read_json, write_json
+from pathogan_core.files import atomic_write
 
 __all__ = [
     "SIMULATOR_REVISION",
@@ -40,8 +45,6 @@ __all__ = [
     "simulate_patient",
 ]
 
-FINISHED = "simulated.json"
-UNFINISHED = "simulating.json"
 COHORT = "brats2016"
 
 
@@ -72,21 +75,10 @@ def simulate_cohort(
     recipe = cohort_recipe(patients, seed, layout)
     claim_folder(out, recipe)
     waiting = [i for i in range(patients) if not is_complete(out, i, seed, layout)]
-    done = patients - len(waiting)
-    if progress is not None:
-        progress(done, patients)
-    workers = min(workers, max(len(waiting), 1))
-    for _ in ordered_map(partial(write_patient, out, seed, layout), waiting, workers):
-        done += 1
-        if progress is not None:
-            progress(done, patients)
+    write_subjects(partial(write_patient, out, seed, layout), waiting, patients, workers, progress)
     if layout == "2020":
         write_name_mapping(out, patients, seed)
-    write_json(out / FINISHED, recipe)
-    try:
-        (out / UNFINISHED).unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(out / UNFINISHED, error) from error
+    mark_finished(out, recipe)
 
 
 def cohort_recipe(patients: int, seed: int, layout: Layout) -> dict[str, Any]:
@@ -110,52 +102,7 @@ def check_request(patients: int, seed: int, layout: str, workers: int) -> None:
             where="layout",
             remedy=f"choose one of {', '.join(LABELS)}",
         )
-    for name, value, least in (
-        ("patients", patients, 1),
-        ("seed", seed, 0),
-        ("workers", workers, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise PathoganError(
-                f"{value!r} is not a whole number of at least {least}",
-                where=name,
-                remedy=f"give {name} as {least} or more",
-            )
-
-
-def claim_folder(out: Path, recipe: dict[str, Any]) -> None:
-    """Make sure that `out` is empty or holds this very cohort, and mark it."""
-    if out.exists() and not out.is_dir():
-        raise PathoganError("is not a folder", where=out, remedy="choose another --out")
-    for mark in (out / FINISHED, out / UNFINISHED):
-        if mark.exists():
-            found = read_json(mark)
-            if found != recipe:
-                raise PathoganError(
-                    f"holds a cohort made with another recipe ({difference(found, recipe)})",
-                    where=out,
-                    remedy="choose another folder, or delete this one",
-                )
-            return
-    try:
-        occupied = out.exists() and any(not p.name.startswith(".") for p in out.iterdir())
-    except OSError as error:
-        raise PathoganError(
-            f"cannot be read ({error.strerror})", where=out, remedy="choose another folder"
-        ) from error
-    if occupied:
-        raise PathoganError(
-            "holds files that are no simulated cohort", where=out, remedy="choose an empty folder"
-        )
-    write_json(out / UNFINISHED, recipe)
-
-
-def difference(found: Any, wanted: dict[str, Any]) -> str:
-    """Name what differs between two recipes."""
-    if not isinstance(found, dict):
-        return "its mark is damaged"
-    keys = [k for k in wanted if found.get(k) != wanted[k]] or sorted(set(found) - set(wanted))
-    return ", ".join(f"{k} {found.get(k)!r}, not {wanted.get(k)!r}" for k in keys)
+    check_whole_numbers(patients=(patients, 1), seed=(seed, 0), workers=(workers, 1))
 
 
 def is_complete(out: Path, index: int, seed: int, layout: Layout) -> bool:
@@ -170,7 +117,7 @@ def write_patient(out: Path, seed: int, layout: Layout, index: int) -> None:
     files = case_paths(layout, index, patient.grade).files
     for sequence, volume in patient.volumes.items():
         write_volume(out / files[sequence], volume)
-    write_volume(out / files[SEGMENTATION], label_volume(patient.tissues, layout))
+    write_volume(out / files[SEGMENTATION], label_volume(patient.tissues, LABELS[layout]))
 
 
 def write_name_mapping(out: Path, patients: int, seed: int) -> None:

@@ -1,5 +1,7 @@
 """Gliomas: where they sit, how they are shaped, what they push aside, what fills them.
 
+What every kind of tumour shares is here too: the grown `Tumour`, its mass effect, the oedema.
+
 A glioma is planned before the anatomy is drawn (its mass displaces tissue) and grown after it (its
 oedema follows white matter). Proportions of sites and compartments are choices that make the
 variety of the BRATS cohorts visible; they reproduce no measured distribution.
@@ -57,13 +59,7 @@ class GliomaPlan:
 
     def push(self, position: np.ndarray) -> np.ndarray:
         """Displacement in mm at positions [3, ...]; fades to nothing at the skull."""
-        away = position - self.centre.reshape(3, 1, 1, 1).astype(np.float32)
-        distance = np.sqrt((away * away).sum(0))
-        reach = np.float32(1.1 * self.radius + 3)
-        size = np.exp(0.5 - 0.5 * (distance / reach) ** 2) * np.float32(self.shift) / reach
-        head = (position - MIDDLE.reshape(3, 1, 1, 1)) / HEAD.reshape(3, 1, 1, 1)
-        room = np.clip((1 - np.sqrt((head * head).sum(0))) / 0.25, 0, 1)
-        return away * (size * room)
+        return mass_effect(position, self.centre, self.radius, self.shift)
 
     def describe(self) -> dict[str, object]:
         return {
@@ -82,8 +78,8 @@ class GliomaPlan:
 
 
 @dataclass(frozen=True)
-class Glioma:
-    """A grown glioma on the anatomy's box, float32 in [0, 1] unless said otherwise.
+class Tumour:
+    """All grown tumour of a patient on the anatomy's box, float32 in [0, 1] unless said otherwise.
 
     Attributes:
         core: share of the voxel taken by tumour core (soft edge).
@@ -104,6 +100,26 @@ class Glioma:
     masks: dict[str, np.ndarray]
 
 
+def mass_effect(
+    position: np.ndarray, centre: np.ndarray, radius: float, shift: float
+) -> np.ndarray:
+    """Displacement in mm at positions [3, z, y, x] by a mass; fades to nothing at the skull.
+
+    Args:
+        position: voxels of the patient's volume.
+        centre: of the mass, voxel [z, y, x].
+        radius: of the mass, mm.
+        shift: largest displacement, mm.
+    """
+    away = position - centre.reshape(3, 1, 1, 1).astype(np.float32)
+    distance = np.sqrt((away * away).sum(0))
+    reach = np.float32(1.1 * radius + 3)
+    size = np.exp(0.5 - 0.5 * (distance / reach) ** 2) * np.float32(shift) / reach
+    head = (position - MIDDLE.reshape(3, 1, 1, 1)) / HEAD.reshape(3, 1, 1, 1)
+    room = np.clip((1 - np.sqrt((head * head).sum(0))) / 0.25, 0, 1)
+    return away * (size * room)
+
+
 def plan_glioma(rng: np.random.Generator, template: BrainTemplate, grade: str) -> GliomaPlan:
     """Draw a glioma of one grade at a white-matter site."""
     site = str(rng.choice(list(SITES), p=list(SITES.values())))
@@ -116,7 +132,7 @@ def plan_glioma(rng: np.random.Generator, template: BrainTemplate, grade: str) -
         grade=grade,
         site=site,
         side="left" if point[2] > CENTRE[2] else "right",
-        centre=(point - CENTRE) * 0.955 + MIDDLE,
+        centre=in_average_patient(point),
         radius=radius,
         shift=float(radius * rng.uniform(0.1, 0.42) * (1.0 if high else 0.6)),
         rim=float(np.clip(rim, 2.0, radius)),
@@ -129,10 +145,20 @@ def plan_glioma(rng: np.random.Generator, template: BrainTemplate, grade: str) -
     )
 
 
+def in_average_patient(point: np.ndarray) -> np.ndarray:
+    """Voxel [..., 3] at which a template voxel [..., 3] lies in a patient of average size."""
+    return (point - CENTRE) * 0.955 + MIDDLE
+
+
+def every_voxel(template: BrainTemplate, coarse: np.ndarray) -> np.ndarray:
+    """One of the template's 2 mm maps on its 1 mm grid, not interpolated."""
+    fine = np.repeat(np.repeat(np.repeat(coarse, 2, 0), 2, 1), 2, 2)
+    return fine[tuple(slice(n) for n in template.white.shape)]
+
+
 def draw_site(rng: np.random.Generator, template: BrainTemplate, site: str) -> np.ndarray:
     """A template voxel in the white matter of a lobe, 8 to 30 mm below the surface."""
-    depth = np.repeat(np.repeat(np.repeat(template.depth, 2, 0), 2, 1), 2, 2)
-    depth = depth[tuple(slice(n) for n in template.white.shape)]
+    depth = every_voxel(template, template.depth)
     z, y, x = (np.arange(n, dtype=np.float32) for n in template.white.shape)
     up, front, side = z + ORIGIN[0], -(y + ORIGIN[1]), np.abs(x + ORIGIN[2])
     up, front, side = up[:, None, None], front[None, :, None], side[None, None, :]
@@ -150,7 +176,7 @@ def draw_site(rng: np.random.Generator, template: BrainTemplate, site: str) -> n
     return np.array(np.unravel_index(chosen, wanted.shape), np.float32)
 
 
-def grow_glioma(plan: GliomaPlan, anatomy: Anatomy) -> Glioma:
+def grow_glioma(plan: GliomaPlan, anatomy: Anatomy) -> Tumour:
     """Grow the planned glioma in a patient's anatomy."""
     rng = np.random.default_rng([plan.seed, 11])
     size = anatomy.csf.shape
@@ -174,7 +200,7 @@ def grow_glioma(plan: GliomaPlan, anatomy: Anatomy) -> Glioma:
     uneven = np.clip(1 + 0.35 * fine + 0.3 * coarse, 0.2, 2.2)
     uptake = plan.uptake * uneven * viable * core
 
-    swelling = grow_oedema(rng, plan, anatomy, inside) * (1 - core)
+    swelling = grow_oedema(rng, plan.oedema_ratio, anatomy, inside) * (1 - core)
     blood = np.zeros(size, np.float32)
     if plan.haemorrhage:
         blood = sigmoid((RandomField(rng, size, 3.5).everywhere() - 1.4) / 0.3) * core
@@ -187,7 +213,7 @@ def grow_glioma(plan: GliomaPlan, anatomy: Anatomy) -> Glioma:
         "non_enhancing": inside & ~necrosis & ~enhancing & anatomy.brain,
         "enhancing": enhancing & anatomy.brain,
     }
-    return Glioma(core, dead, swelling, blood, uptake, texture, masks)
+    return Tumour(core, dead, swelling, blood, uptake, texture, masks)
 
 
 def core_level(rng: np.random.Generator, plan: GliomaPlan, anatomy: Anatomy) -> np.ndarray:
@@ -213,13 +239,18 @@ def core_level(rng: np.random.Generator, plan: GliomaPlan, anatomy: Anatomy) -> 
         away *= (1.25 * plan.radius + rng.uniform(2, 10)) / np.linalg.norm(away)
         spot = ellipsoid_level(axes, away, rng.uniform(0.7, 1.3, 3), rng.uniform(1.8, 4.5))
         level = np.minimum(level, spot)
-    # Fluid spaces and the surface are borders: the core fills sulci only where it encloses them.
-    fluid = np.clip(anatomy.csf - 0.3, 0, None) * 7
-    fluid += np.clip(2.0 - anatomy.ventricle, 0, 6) * 1.5
+    fluid = fluid_border(anatomy)
     # Only the corpus callosum leads to the other hemisphere; the falx closes the way above it.
     across = anatomy.lateral if plan.side == "right" else -anatomy.lateral
     fluid += np.clip(across, 0, 8) * 3 * (anatomy.depth < 9)
     return level + fluid + np.clip(1.0 - anatomy.depth, 0, None) * 2
+
+
+def fluid_border(anatomy: Anatomy) -> np.ndarray:
+    """What fluid spaces add to a tumour's level, mm: it fills sulci only where it encloses them."""
+    border = np.clip(anatomy.csf - 0.3, 0, None) * 7
+    border += np.clip(2.0 - anatomy.ventricle, 0, 6) * 1.5
+    return border
 
 
 def ellipsoid_level(
@@ -232,12 +263,12 @@ def ellipsoid_level(
 
 
 def grow_oedema(
-    rng: np.random.Generator, plan: GliomaPlan, anatomy: Anatomy, inside: np.ndarray
+    rng: np.random.Generator, ratio: float, anatomy: Anatomy, inside: np.ndarray
 ) -> np.ndarray:
-    """Vasogenic oedema: fluid that seeps from the core along white matter.
+    """Vasogenic oedema: fluid that seeps from the core along white matter, float32 in [0, 1].
 
     On a 2 mm grid the fluid spreads step by step, easily in white matter, hardly in grey matter,
-    never in CSF; the amount spread is cut where the wanted volume is reached.
+    never in CSF; the amount spread is cut where `ratio` times the core's volume is reached.
     """
     if not inside.any():
         return np.zeros(inside.shape, np.float32)
@@ -250,7 +281,7 @@ def grow_oedema(
     for _ in range(22):
         fluid = ndimage.gaussian_filter(fluid, 1.0, truncate=2.0) * passing
         fluid[source] = 1
-    wanted = plan.oedema_ratio * max(int(source.sum()), 40)
+    wanted = ratio * max(int(source.sum()), 40)
     candidates = np.sort(fluid[~source])[::-1]
     cut = max(float(candidates[min(int(wanted), candidates.size - 1)]), 0.004)
     amount = np.log(np.maximum(fluid, 1e-6) / cut)

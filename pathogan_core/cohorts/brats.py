@@ -1,18 +1,26 @@
-"""Every public BraTS release as it is downloaded: find its scans and read them."""
+"""Every public BraTS release as it is downloaded, and plain layouts: find scans and read them."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pathogan_core.cohorts.brats_layouts import (
+    GLIOMAS,
     LAYOUTS,
+    LESION_MASK,
+    MULTICHANNEL,
+    SEGMENTATION,
+    Contents,
     classify,
     grade_of_folder,
+    grade_of_name,
+    layout_of,
+    name_in_folder,
     name_scan,
 )
 from pathogan_core.cohorts.brats_volumes import CHANNEL_ORDER, BratsCase
@@ -34,19 +42,23 @@ class Discovery:
     recipe: Mapping[str, Any] | None
 
 
-def find_cases(root: str | Path) -> list[BratsCase]:
+def find_cases(root: str | Path, contents: Contents = GLIOMAS) -> list[BratsCase]:
     """The scans below `root`, ordered by name; files are recognised but not opened.
+
+    Args:
+        root: the cohort's folder.
+        contents: what it may hold; see `Manifest.contents`.
 
     Raises:
         PathoganError: if there is no such folder or no scan in it.
     """
-    found = discover(root)
+    found = discover(root, contents)
     if not found.cases:
         raise found.problems[0].as_error()
     return found.cases
 
 
-def discover(root: str | Path) -> Discovery:
+def discover(root: str | Path, contents: Contents = GLIOMAS) -> Discovery:
     """Like `find_cases`, but problems are returned beside the scans instead of raised."""
     root = Path(root)
     if not root.is_dir():
@@ -58,15 +70,17 @@ def discover(root: str | Path) -> Discovery:
         problems.append(
             Problem(str(root), "is a half-simulated cohort", "run the same simulation again")
         )
-    survey = _survey(root)
+    survey = _survey(root, contents)
     problems += [
         Problem(str(folder), "holds no file of a known layout", "complete or remove the folder")
         for folder in survey.strays
     ]
     grades = _mapped_grades(survey.mappings)
-    cases = [_case(group, root, grades, recipe) for group in survey.groups.values()]
+    cases = [_case(group, root, grades, recipe, contents) for group in survey.groups.values()]
+    if contents.plain:
+        problems += _misplaced(survey.groups.values(), cases, contents)
     if not cases:
-        layouts = "; ".join(layout.releases for layout in LAYOUTS.values())
+        layouts = "; ".join(LAYOUTS[name].releases for name in contents.layouts)
         problems = [
             Problem(str(root), "holds no scan", f"point to a folder of one of these: {layouts}")
         ]
@@ -93,24 +107,24 @@ class _Survey:
     strays: list[Path] = field(default_factory=list)
 
 
-def _survey(root: Path) -> _Survey:
+def _survey(root: Path, contents: Contents) -> _Survey:
     """Walk the folder once and group its files by scan."""
     survey = _Survey()
     for directory, subfolders, names in os.walk(root, followlinks=True):
         subfolders.sort()
         folder = Path(directory)
         visible = sorted(name for name in names if not name.startswith("."))
-        recognised = [_add(survey, folder / name) for name in visible]
+        recognised = [_add(survey, folder / name, contents) for name in visible]
         leaf = not subfolders and folder != root and folder.name not in ("imagesTs", "labelsTr")
         if leaf and not any(recognised):
             survey.strays.append(folder)
     return survey
 
 
-def _add(survey: _Survey, path: Path) -> bool:
+def _add(survey: _Survey, path: Path, contents: Contents) -> bool:
     if path.name.startswith("name_mapping") and path.suffix == ".csv":
         survey.mappings.append(path)
-    if not (file := classify(path)):
+    if not (file := classify(path, contents)):
         return False
     key = file.case_folder, file.layout, file.scan
     group = survey.groups.setdefault(key, _Group(file.layout, file.case_folder, file.scan))
@@ -122,21 +136,67 @@ def _add(survey: _Survey, path: Path) -> bool:
 
 
 def _case(
-    group: _Group, root: Path, grades: Mapping[str, str], recipe: Mapping[str, Any] | None
+    group: _Group,
+    root: Path,
+    grades: Mapping[str, str],
+    recipe: Mapping[str, Any] | None,
+    contents: Contents,
 ) -> BratsCase:
-    grade = grade_of_folder(group.folder, root) or grades.get(group.name, UNKNOWN_GRADE)
-    scan, patient = name_scan(group.name, grade)
+    grade = (
+        grade_of_folder(group.folder, root, contents.grades)
+        or grade_of_name(group.name, contents.grades)
+        or grades.get(group.name, UNKNOWN_GRADE)
+    )
+    if contents.plain:
+        scan, patient = name_in_folder(group.name, group.folder.name, grade)
+    else:
+        scan, patient = name_scan(group.name, grade)
+    layout = layout_of(group.files, group.layout, contents)
+    files, duplicates = _files_to_read(group, contents)
     return BratsCase(
         scan,
         patient,
         grade,
-        group.layout,
+        layout,
         group.folder,
-        group.files,
-        tuple(group.duplicates),
-        _channel_order(group.folder) if group.layout == "decathlon" else CHANNEL_ORDER,
+        files,
+        duplicates,
+        _channel_order(group.folder) if layout == "decathlon" else CHANNEL_ORDER,
         recipe,
+        contents.sequences,
     )
+
+
+def _files_to_read(group: _Group, contents: Contents) -> tuple[dict[str, Path], tuple[Path, ...]]:
+    """The files of the cohort's sequences and the segmentation, and those that are one too many."""
+    roles = (*contents.sequences, MULTICHANNEL, SEGMENTATION)
+    files = {role: path for role, path in group.files.items() if role in roles}
+    duplicates = list(group.duplicates)
+    if mask := group.files.get(LESION_MASK):
+        if SEGMENTATION in files:
+            duplicates.append(files[SEGMENTATION])
+        files[SEGMENTATION] = mask
+    return files, tuple(duplicates)
+
+
+def _misplaced(
+    groups: Iterable[_Group], cases: Iterable[BratsCase], contents: Contents
+) -> list[Problem]:
+    """Scans of which their places do not say whose they are, where no release's names do."""
+    problems = []
+    for group, case in zip(groups, cases, strict=True):
+        where = str(group.folder / group.name)
+        if case.grade == UNKNOWN_GRADE:
+            folders = " or ".join(contents.grades)
+            problems.append(
+                Problem(where, f"is in no folder {folders}", "move its patient's folder there")
+            )
+        if group.layout == "2023" and not group.name.startswith(group.folder.name):
+            remedy = "call the folder by its patient, and each scan by its patient and a time"
+            problems.append(
+                Problem(where, "has a name that does not begin with its folder's", remedy)
+            )
+    return problems
 
 
 def _mapped_grades(mappings: list[Path]) -> dict[str, str]:

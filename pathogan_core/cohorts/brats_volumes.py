@@ -1,4 +1,4 @@
-"""Read one BraTS scan, or say everything that is wrong with it."""
+"""Read one scan of a BraTS layout, or say everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pathogan_core.cohorts.brats_layouts import LAYOUTS, MULTICHANNEL, SEGMENTATION, Layout
-from pathogan_core.cohorts.cases import (
-    SEQUENCES,
-    LoadedCase,
-    Problem,
-    simulated_content_hash,
+from pathogan_core.cohorts.brats_layouts import (
+    LAYOUTS,
+    MULTICHANNEL,
+    NORMAL,
+    SEGMENTATION,
+    Layout,
 )
+from pathogan_core.cohorts.cases import SEQUENCES, LoadedCase, Problem, simulated_content_hash
 from pathogan_core.cohorts.image_files import Grid, channel, grid_of, non_finite, read_image, to_lps
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import sha256_of_file, sha256_of_value
@@ -31,10 +32,12 @@ class BratsCase:
     """One scan on disk; see `cases.Case`.
 
     Attributes:
-        files: `t1`, `t1c`, `t2`, `flair` (or `image`, 4D) and `segmentation` to their paths.
+        files: `sequences` (or `image`, 4D) and `segmentation` to their paths; that of a normal
+            subject may be missing.
         duplicates: further files that claim a role already taken.
         channels: order of the sequences in a 4D file.
         recipe: content of the cohort's `simulated.json`; None if real.
+        sequences: those of `cases.SEQUENCES` that are read.
     """
 
     scan: str
@@ -46,6 +49,7 @@ class BratsCase:
     duplicates: tuple[Path, ...] = ()
     channels: tuple[str, ...] = CHANNEL_ORDER
     recipe: Mapping[str, Any] | None = None
+    sequences: tuple[str, ...] = SEQUENCES
 
     def load(self) -> LoadedCase:
         """Read the scan; the first of its problems, if any, is raised as a `PathoganError`."""
@@ -77,7 +81,7 @@ def read_case(case: BratsCase) -> tuple[LoadedCase | None, list[Problem]]:
     problems += _grid_problems(case, images)
     oriented = {role: to_lps(image) for role, image in images.items()}
     arrays = {role: array for role, (array, _) in oriented.items()}
-    for sequence in SEQUENCES:
+    for sequence in case.sequences:
         if sequence in arrays:
             problems += _voxel_problems(_path(case, sequence), arrays[sequence], sequence)
     layout = LAYOUTS[case.layout]
@@ -85,8 +89,10 @@ def read_case(case: BratsCase) -> tuple[LoadedCase | None, list[Problem]]:
         problems += _label_problems(case, arrays[SEGMENTATION], layout)
     if problems:
         return None, problems
-    tissues = layout.tissues(arrays.pop(SEGMENTATION))
-    return LoadedCase(arrays, tissues, oriented[SEQUENCES[0]][1]), []
+    first = case.sequences[0]
+    labels = arrays.pop(SEGMENTATION, None)
+    tissues = layout.tissues(np.zeros_like(arrays[first]) if labels is None else labels)
+    return LoadedCase(arrays, tissues, oriented[first][1]), []
 
 
 def _path(case: BratsCase, role: str) -> Path:
@@ -97,9 +103,12 @@ def _read_images(case: BratsCase) -> tuple[dict[str, sitk.Image], list[Problem]]
     images: dict[str, sitk.Image] = {}
     problems: list[Problem] = []
     multichannel = case.layout == "decathlon"
-    for role in (MULTICHANNEL, SEGMENTATION) if multichannel else (*SEQUENCES, SEGMENTATION):
+    for role in (MULTICHANNEL, SEGMENTATION) if multichannel else (*case.sequences, SEGMENTATION):
         if role not in case.files:
-            where = f"{case.folder} ({case.scan})" if multichannel else str(case.folder)
+            if role == SEGMENTATION and case.grade == NORMAL:
+                continue
+            shared = multichannel or not case.scan.endswith(case.folder.name)
+            where = f"{case.folder} ({case.scan})" if shared else str(case.folder)
             problems.append(Problem(where, f"has no {role} file", "add the missing file"))
             continue
         try:
@@ -144,7 +153,10 @@ def _voxel_problems(path: Path, volume: np.ndarray, sequence: str) -> list[Probl
 def _label_problems(case: BratsCase, labels: np.ndarray, layout: Layout) -> list[Problem]:
     unknown = layout.unknown_labels(labels)
     if not unknown:
-        return []
+        marked = np.count_nonzero(labels) if case.grade == NORMAL else 0
+        problem = f"marks {marked} voxels of a normal subject"
+        remedy = "remove the file, or move the scan to the patients"
+        return [Problem(str(case.files[SEGMENTATION]), problem, remedy)] if marked else []
     known = ", ".join(f"{number} {tissue}" for number, tissue in layout.labels.items())
     values = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if unknown[5:] else "")
     return [

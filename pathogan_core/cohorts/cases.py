@@ -1,4 +1,4 @@
-"""What every source of scans hands on: one brain, four sequences, named tissues."""
+"""What every source of scans hands on: one brain, its sequences, named tissues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class LoadedCase:
     """One scan in memory.
 
     Attributes:
-        volumes: an array `[z, y, x]` in LPS for each of `SEQUENCES`; 0 outside the brain.
+        volumes: an array `[z, y, x]` in LPS for each of `SEQUENCES` that the cohort has; 0 outside
+            the brain.
         tissues: a bool array of the same shape for each of `TISSUES`; they do not overlap.
         spacing: mm along z, y, x.
     """
@@ -61,7 +62,7 @@ class Case(Protocol):
 
     @property
     def grade(self) -> str:
-        """`HGG`, `LGG` or `unknown`."""
+        """`HGG`, `LGG` or `unknown`; in a cohort of metastases `metastases` or `normal`."""
 
     def load(self) -> LoadedCase:
         """Read or simulate the scan; raises `PathoganError` for bad files."""

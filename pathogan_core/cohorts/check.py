@@ -15,7 +15,7 @@ from pathogan_core.cohorts.brats import discover
 from pathogan_core.cohorts.brats_volumes import BratsCase, read_case
 from pathogan_core.cohorts.cases import Problem
 from pathogan_core.cohorts.parallel import ordered_map
-from pathogan_core.cohorts.splits import assign_splits, resolve_splits
+from pathogan_core.cohorts.splits import draw_splits, resolve_splits
 
 if TYPE_CHECKING:
     from pathogan_core.cohorts.manifest import Manifest
@@ -88,7 +88,7 @@ def check(
         workers: processes that read scans.
         progress: called with (finished, all) scans.
     """
-    found = discover(root)
+    found = discover(root, manifest.contents)
     cases, problems = found.cases, list(found.problems)
     problems += _name_problems(cases, manifest)
     examined: list[Examined] = []
@@ -182,11 +182,12 @@ def _splits(
     cases: list[BratsCase], manifest: Manifest, given: Iterable[tuple[str, str]] | None
 ) -> tuple[dict[str, str], list[Problem]]:
     """Patient to split, and patients that a given list puts into two."""
-    parameters = manifest.parameters()
+    parameters, train_only = manifest.parameters(), manifest.preparation().split.train_only
+    grades = parameters.grades
     if given is None:
-        patients = [case.patient for case in cases if case.grade in parameters.grades]
-        return assign_splits(patients, parameters.split, parameters.split_seed), []
-    return resolve_splits(cases, given, parameters.grades)
+        drawn = draw_splits(cases, grades, parameters.split, parameters.split_seed, train_only)
+        return drawn, []
+    return resolve_splits(cases, given, grades, train_only)
 
 
 def _duplicate_problems(

@@ -9,13 +9,22 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
-from pathogan_core.cohorts.brats_layouts import LAYOUTS
+from pathogan_core.cohorts.brats_layouts import LAYOUTS, Contents
 from pathogan_core.cohorts.cases import SEQUENCES
-from pathogan_core.cohorts.manifest_preparation import Count, Name, Part, Preparation, Text
+from pathogan_core.cohorts.manifest_preparation import (
+    Count,
+    Grade,
+    Name,
+    Part,
+    Preparation,
+    Text,
+)
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import sha256_of_file
 from pathogan_core.places import manifests_root
+
+Doi = Annotated[str, StringConstraints(pattern=r"^10\.\d{4,9}/\S+$")]
 
 
 class Licence(Part):
@@ -32,6 +41,23 @@ class Access(Part):
     notes: Text | None = None
 
 
+class Source(Part):
+    """One public set that the cohort can be taken from.
+
+    `layout` is None where files have to be renamed first; `t1c` and `mask` say which they are.
+    """
+
+    title: Text
+    url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
+    licence: Text
+    size: Text
+    layout: str | None
+    t1c: Text
+    mask: Text
+    notes: Text
+    doi: Doi
+
+
 class Volume(Part):
     """The grid that every volume has; z, y, x."""
 
@@ -44,7 +70,7 @@ class Volume(Part):
 class Expected(Part):
     """What the thesis counts."""
 
-    cases: dict[Literal["HGG", "LGG"], Count]
+    cases: dict[Grade, Count]
     thesis_section: Text
 
 
@@ -52,13 +78,13 @@ class Provenance(Part):
     """Where the cohort is described."""
 
     citation: Text
-    doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,9}/\S+$")]
+    doi: Doi
 
 
 class Simulated(Part):
     """The simulated equivalent."""
 
-    simulator: Literal["brain"]
+    simulator: Literal["brain", "metastases"]
     layouts: Annotated[list[str], Field(min_length=1)]
     description: Text
 
@@ -78,6 +104,7 @@ class Manifest(Part):
     layouts: Annotated[list[str], Field(min_length=1)]
     sequences: list[str]
     volume: Volume
+    sources: dict[Name, Source] = {}
     preparations: Annotated[dict[Name, Preparation], Field(min_length=1)]
     expected: Expected
     provenance: Provenance
@@ -88,17 +115,32 @@ class Manifest(Part):
         unknown = sorted({*self.layouts, *self.simulated.layouts} - set(LAYOUTS))
         if unknown:
             raise ValueError(f"layouts: {unknown[0]} is none of {', '.join(LAYOUTS)}")
-        if tuple(self.sequences) != SEQUENCES:
-            raise ValueError(f"sequences: must be {', '.join(SEQUENCES)} in this order")
+        if not self.sequences or self.sequences != [s for s in SEQUENCES if s in self.sequences]:
+            raise ValueError(f"sequences: must be of {', '.join(SEQUENCES)}, in this order")
         return self
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Manifest:
+        for name, source in self.sources.items():
+            if source.layout not in {None, *self.layouts}:
+                read = ", ".join(self.layouts)
+                raise ValueError(f"sources.{name}.layout: {source.layout} is none of {read}")
         cases = {str(grade): count for grade, count in self.expected.cases.items()}
         for name, chosen in self.preparations.items():
+            if missing := set(chosen.selection.sequences) - set(self.sequences):
+                raise ValueError(
+                    f"preparations.{name}.selection.sequences: the cohort has no {min(missing)}"
+                )
             if wrong := chosen.contradiction(self.volume.shape_zyx, cases):
                 raise ValueError(f"preparations.{name}.{wrong}")
         return self
+
+    @property
+    def contents(self) -> Contents:
+        """What its folder may hold, as the reader takes it."""
+        return Contents(
+            tuple(self.layouts), tuple(self.sequences), tuple(map(str, self.expected.cases))
+        )
 
     def preparation(self, name: str | None = None) -> Preparation:
         """One of the preparations; the first if no name is given.

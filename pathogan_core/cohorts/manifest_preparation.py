@@ -14,6 +14,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Count = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Grade = Literal["HGG", "LGG", "metastases", "normal"]
+"""What a cohort's cases are told apart by: the grade of a glioma, or what a subject has."""
 
 
 class Part(BaseModel):
@@ -25,7 +27,7 @@ class Part(BaseModel):
 class Selection(Part):
     """Which cases, slices and sequences are used."""
 
-    grades: Annotated[list[Literal["HGG", "LGG", "unknown"]], Field(min_length=1)]
+    grades: Annotated[list[Grade | Literal["unknown"]], Field(min_length=1)]
     plane: Literal["sagittal", "axial"]
     first_slice: Annotated[int, Field(ge=0)]
     last_slice: Annotated[int, Field(ge=0)]
@@ -51,6 +53,7 @@ class Images(Part):
     frame: Count | None = None
     sizes: Annotated[list[Count], Field(min_length=1)]
     white_percentile: float
+    lesion_tissues: list[str] = []
 
 
 class Fractions(Part):
@@ -74,6 +77,7 @@ class Split(Part):
     unit: Literal["patient"]
     fractions: Fractions
     alternatives: dict[Name, Fractions] = {}
+    train_only: list[Grade] = []
     seed: int
     note: Text
 
@@ -98,11 +102,32 @@ class PrintedClasses(Part):
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
+class BoxCounts(Part):
+    """One split of a detection set as the thesis prints it: images with a tumour, and its boxes."""
+
+    patients: Count
+    images: Count
+    boxes: Count
+
+
+class PrintedBoxes(Part):
+    """The detection set as the thesis prints it."""
+
+    train: BoxCounts
+    validation: BoxCounts
+    test: BoxCounts
+
+    def rows(self) -> dict[str, BoxCounts]:
+        """By the names of `splits.SPLITS`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
 class PreparedCounts(Part):
     """How many slices there are to use, and what the thesis says it used."""
 
     slices_per_sequence: Count
     classes: PrintedClasses | None = None
+    boxes: PrintedBoxes | None = None
 
 
 _FIELD_OF = {
@@ -114,6 +139,7 @@ _FIELD_OF = {
     "frame": "images.frame",
     "sizes": "images.sizes",
     "white_percentile": "images.white_percentile",
+    "lesion_tissues": "images.lesion_tissues",
     "split": "split.fractions",
 }
 
@@ -144,6 +170,7 @@ class Preparation(Part):
             plane=self.selection.plane,
             frame=self.images.frame,
             sequences=tuple(self.selection.sequences),
+            lesion_tissues=tuple(self.images.lesion_tissues),
         )
 
     def _alternative(self, name: str) -> Fractions:
@@ -163,6 +190,10 @@ class Preparation(Part):
         except PathoganError as error:
             parameter = str(error.where).removeprefix("parameter ")
             return f"{_FIELD_OF[parameter]}: {error.problem}; {error.remedy}"
+        if strangers := set(self.split.train_only) - set(self.selection.grades):
+            return f"split.train_only: the selection has no {min(strangers)}"
+        if set(self.selection.grades) == set(self.split.train_only):
+            return "split.train_only: names all of the selection, so that nothing is held out"
         chosen = sum(n for grade, n in cases.items() if grade in self.selection.grades)
         slices = chosen * self.selection.slices_per_case
         if slices != self.expected.slices_per_sequence:
@@ -170,9 +201,17 @@ class Preparation(Part):
                 f"expected: slices_per_sequence is {self.expected.slices_per_sequence}, but the "
                 f"selection gives {slices}"
             )
-        if self.expected.classes is None:
-            return None
-        used = sum(row.tumour + row.non_tumour for row in self.expected.classes.rows().values())
-        if used > slices:
-            return f"expected: classes hold {used} images, but the selection gives {slices}"
+        for name, used in self._printed_images().items():
+            if used > slices:
+                return f"expected: {name} hold {used} images, but the selection gives {slices}"
         return None
+
+    def _printed_images(self) -> dict[str, int]:
+        """How many images the thesis' counts add up to."""
+        images = {}
+        if classes := self.expected.classes:
+            rows = classes.rows().values()
+            images["classes"] = sum(row.tumour + row.non_tumour for row in rows)
+        if boxes := self.expected.boxes:
+            images["boxes"] = sum(row.images for row in boxes.rows().values())
+        return images

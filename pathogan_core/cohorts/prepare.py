@@ -33,6 +33,7 @@ from pathogan_core.cohorts.prepared import (
     array_files,
     content_sha256,
 )
+from pathogan_core.cohorts.prepared_lesions import write_boxes
 from pathogan_core.cohorts.splits import assign_splits
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import atomic_write, sha256_of_value, write_json
@@ -94,7 +95,7 @@ def prepare(
         if (out / INFO).is_file():
             return _reuse(out, selected, plan, progress)
         begin_or_resume(out, plan)
-        files = array_files(out, parameters.sizes, parameters.sequences)
+        files = array_files(out, parameters.sizes, parameters.arrays)
         try:
             _write_scans(selected, out, files, parameters, workers, progress)
             _finish(out, files, plan, source)
@@ -201,7 +202,7 @@ def _write_scans(
             for (sequence, size), images in scan.images.items():
                 writer.write(out / f"{sequence}_{size}.npy", rows[case.scan], images)
             entry = {"scan": case.scan, "content": scan.content_hash, "columns": scan.columns}
-            append_journal(out, entry)
+            append_journal(out, {**entry, "boxes": scan.boxes})
             done += 1
             if progress:
                 progress(done, len(selected))
@@ -227,6 +228,10 @@ def _finish(
     )
     with atomic_write(out / TABLE) as handle:
         table.to_parquet(handle, index=False)
+    boxes = None
+    if parameters.get("lesion_tissues"):
+        by_row = [boxes for scan in plan["scans"] for boxes in journal[scan[0]]["boxes"]]
+        boxes = write_boxes(out, by_row)
     write_json(
         out / INFO,
         {
@@ -234,7 +239,7 @@ def _finish(
             "source": source.source,
             "manifest_sha256": source.manifest_sha256,
             "fingerprint": _fingerprint(plan, {s: e["content"] for s, e in journal.items()}),
-            "content_sha256": content_sha256(files, table),
+            "content_sha256": content_sha256(files, table, boxes),
             "patients": int(table["patient"].nunique()),
             "scans": len(plan["scans"]),
             "slices": len(table),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pathogan_core.cohorts.cases import SEQUENCES
+from pathogan_core.cohorts.cases import SEQUENCES, TISSUES
 from pathogan_core.cohorts.slices import PLANES, Plane
 from pathogan_core.cohorts.splits import SECTION4_SPLITS
 from pathogan_core.errors import PathoganError
@@ -13,7 +13,12 @@ from pathogan_core.errors import PathoganError
 REVISION = 1  # raise when the same parameters would give other images: it enters the fingerprint
 # Recorded only where they differ from their defaults: those were the only values when the first
 # sets were prepared, whose fingerprints stay valid.
-_LATER = ("plane", "frame", "sequences")
+_LATER = ("plane", "frame", "sequences", "lesion_tissues")
+
+LESION = "lesion"
+"""What the arrays of lesion masks are called, where sequences have their names."""
+LESION_TISSUES = ("necrosis", "non_enhancing", "enhancing")
+"""What an annotator draws a box around: the lesion, not the oedema about it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class PreparationParameters:
             zeros around it or cropped; None takes the slice as it is, and stretches it if it is
             not square.
         sequences: which of `cases.SEQUENCES` are kept, in that order.
+        lesion_tissues: of `cases.TISSUES`, those that make up a lesion: its mask and exact boxes
+            are then kept for each slice (`prepared_lesions`). None: nothing is kept.
     """
 
     grades: tuple[str, ...] = ("HGG",)
@@ -51,6 +58,7 @@ class PreparationParameters:
     plane: str = "sagittal"
     frame: int | None = None
     sequences: tuple[str, ...] = SEQUENCES
+    lesion_tissues: tuple[str, ...] = ()
 
     @classmethod
     def section4(cls, split: str = "possible", **changes: Any) -> PreparationParameters:
@@ -81,6 +89,30 @@ class PreparationParameters:
             "sizes": (240, 120, 60),
             "sequences": ("t1c",),
             "split": SECTION4_SPLITS[split],
+        }
+        return cls(**{**chosen, **changes})
+
+    @classmethod
+    def section5(cls, **changes: Any) -> PreparationParameters:
+        """Axial T1c slices of patients with metastases and of normal subjects (thesis 5.2).
+
+        The thesis resizes whole slices to 256 pixels and does not say which slices of a volume it
+        took: here all between the lowest and the highest that show much of a brain. What has a
+        lesion is chosen from these. Skull-stripped brains fill a frame of 192 mm as a head fills
+        the usual field of view; its sizes are means of whole or fractional blocks of pixels.
+
+        Args:
+            changes: other values for any parameter.
+        """
+        chosen: dict[str, Any] = {
+            "grades": ("metastases", "normal"),
+            "plane": "axial",
+            "first_slice": 15,
+            "last_slice": 140,
+            "sizes": (128, 64),
+            "sequences": ("t1c",),
+            "frame": 192,
+            "lesion_tissues": LESION_TISSUES,
         }
         return cls(**{**chosen, **changes})
 
@@ -121,6 +153,12 @@ class PreparationParameters:
                 f"name some of {', '.join(SEQUENCES)}, in this order",
             ),
             (
+                "lesion_tissues",
+                not set(self.lesion_tissues) <= set(TISSUES)
+                or bool(self.lesion_tissues and self.frame is None),
+                f"name some of {', '.join(TISSUES)}, and a frame: boxes need square pixels",
+            ),
+            (
                 "sizes",
                 not self.sizes
                 or len(set(self.sizes)) != len(self.sizes)
@@ -143,6 +181,11 @@ class PreparationParameters:
     def cutting(self) -> Plane:
         """How volumes are cut."""
         return PLANES[self.plane]
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """What there is an array of, for each size."""
+        return (*self.sequences, LESION) if self.lesion_tissues else self.sequences
 
     @property
     def slices_per_scan(self) -> int:

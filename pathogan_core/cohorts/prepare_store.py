@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pathogan_core.cohorts.prepared import INFO, TABLE
+from pathogan_core.cohorts.prepared import BOXES, INFO, TABLE
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import cannot_write, read_json, write_json
 
@@ -172,7 +172,7 @@ def append_journal(folder: Path, entry: dict[str, Any]) -> None:
 
 def discard(folder: Path, arrays: list[Path]) -> None:
     """Remove everything that an unfinished preparation wrote."""
-    for path in [*arrays, folder / JOURNAL, folder / PLAN, folder / TABLE, folder / LOCK]:
+    for path in [*arrays, *(folder / name for name in (JOURNAL, PLAN, TABLE, BOXES, LOCK))]:
         _remove(path)
     with suppress(OSError):  # it may hold something that is not ours
         folder.rmdir()

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from pathogan_core.cohorts.cases import SEQUENCES
+from pathogan_core.cohorts.prepare_parameters import LESION
 from pathogan_core.cohorts.splits import SPLITS
 from pathogan_core.errors import PathoganError
 from pathogan_core.files import read_json, sha256_of_file, sha256_of_value
 
-INFO, TABLE = "prepared.json", "slices.parquet"
+INFO, TABLE, BOXES = "prepared.json", "slices.parquet", "boxes.parquet"
 CONCAT = "concat"  # the thesis' pooled set: every sequence's images, one after another
 
 
@@ -60,7 +61,7 @@ class PreparedSlices:
         try:
             table = pd.read_parquet(folder / TABLE)
             rows, sizes = info["slices"], info["parameters"]["sizes"]
-            files = array_files(folder, sizes, _stored_sequences(info))
+            files = array_files(folder, sizes, _stored_arrays(info))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(folder, f"cannot be read ({error})") from error
         if len(table) != rows:
@@ -102,8 +103,9 @@ class PreparedSlices:
         """
         if size not in self.sizes:
             raise self._not_held("size", size, self.sizes)
-        if sequence not in self._stored:
-            raise self._not_held("sequence", sequence, self._stored)
+        arrays = _stored_arrays(self.info)
+        if sequence not in arrays:
+            raise self._not_held("sequence", sequence, arrays)
         rows = self.info["slices"]
         return _map(self.folder / f"{sequence}_{size}.npy", (rows, size, size))
 
@@ -153,10 +155,16 @@ class PreparedSlices:
 
     def verify(self) -> None:
         """Read every byte and compare with `content_sha256`; raises `PathoganError` if changed."""
-        files = array_files(self.folder, self.sizes, self._stored)
-        table = pd.read_parquet(self.folder / TABLE)
-        if content_sha256(files, table) != self.info["content_sha256"]:
+        files = array_files(self.folder, self.sizes, _stored_arrays(self.info))
+        table, boxes = pd.read_parquet(self.folder / TABLE), None
+        if (self.folder / BOXES).exists():
+            boxes = pd.read_parquet(self.folder / BOXES)
+        if content_sha256(files, table, boxes) != self.info["content_sha256"]:
             raise _damaged(self.folder, "has changed since it was prepared")
+
+    def rows_of(self, split: str | None = None) -> np.ndarray:
+        """int64, the places in the arrays of the images of a split, or of all."""
+        return self.rows[self._in_split(split)]
 
     def _parts(self, sequence: str) -> tuple[str, ...]:
         if sequence not in self.sequences:
@@ -183,15 +191,25 @@ def array_files(folder: Path, sizes: Sequence[int], sequences: Sequence[str]) ->
     return {folder / f"{name}_{size}.npy": size for name in sequences for size in sizes}
 
 
-def content_sha256(files: Iterable[Path], table: pd.DataFrame) -> str:
-    """Hash of the arrays' bytes and the table's values (parquet's own bytes vary by version)."""
+def content_sha256(
+    files: Iterable[Path], table: pd.DataFrame, boxes: pd.DataFrame | None = None
+) -> str:
+    """Hash of the arrays' bytes and the tables' values (parquet's own bytes vary by version)."""
     arrays = {path.name: sha256_of_file(path) for path in files}
-    return sha256_of_value({"arrays": arrays, "table": table.to_dict(orient="list")})
+    content: dict[str, Any] = {"arrays": arrays, "table": table.to_dict(orient="list")}
+    if boxes is not None:
+        content["boxes"] = boxes.to_dict(orient="list")
+    return sha256_of_value(content)
 
 
 def _stored_sequences(info: Mapping[str, Any]) -> tuple[str, ...]:
     """As recorded; a set with all of them, as every early one, does not name them."""
     return tuple(info["parameters"].get("sequences", SEQUENCES))
+
+
+def _stored_arrays(info: Mapping[str, Any]) -> tuple[str, ...]:
+    lesions = (LESION,) if info["parameters"].get("lesion_tissues") else ()
+    return (*_stored_sequences(info), *lesions)
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:

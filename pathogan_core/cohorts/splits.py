@@ -18,6 +18,8 @@ SECTION4_SPLITS: Mapping[str, tuple[float, float, float]] = {
     "possible": (0.7, 0.1, 0.2),
     "printed": (0.7, 0.2, 0.1),
 }
+SECTION5_TRAIN_ONLY = ("normal",)
+"""Grades that are never held out: thesis 5.2.1, "only for CPGGAN training, not in tumor detection"."""
 
 
 def assign_splits(
@@ -45,6 +47,31 @@ def assign_splits(
     counts = _counts(len(ranked), fractions)
     names = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
     return dict(zip(ranked, names, strict=True))
+
+
+def draw_splits(
+    cases: Iterable[Case],
+    grades: Collection[str],
+    fractions: tuple[float, float, float],
+    seed: int,
+    train_only: Collection[str] = (),
+) -> dict[str, str]:
+    """Draw a split for the patients of a cohort; see `assign_splits`.
+
+    Args:
+        cases: every scan of the cohort.
+        grades: whose patients are used.
+        fractions, seed: as for `assign_splits`.
+        train_only: grades that are for training only, and that the fractions are not of. A patient
+            who has a scan of another grade, too, stays where it was drawn.
+
+    Returns:
+        patient to `train`, `validation` or `test`.
+    """
+    used = [case for case in cases if case.grade in grades]
+    drawn = [case.patient for case in used if case.grade not in train_only]
+    never_held_out = {case.patient: "train" for case in used if case.grade in train_only}
+    return never_held_out | assign_splits(drawn, fractions, seed)
 
 
 def _rank(name: str, seed: int) -> bytes:
@@ -98,7 +125,10 @@ def read_splits(path: str | Path) -> list[tuple[str, str]]:
 
 
 def resolve_splits(
-    cases: Sequence[Case], given: Iterable[tuple[str, str]], grades: Collection[str]
+    cases: Sequence[Case],
+    given: Iterable[tuple[str, str]],
+    grades: Collection[str],
+    train_only: Collection[str] = (),
 ) -> tuple[dict[str, str], list[Problem]]:
     """Apply a list of splits instead of drawing one.
 
@@ -106,6 +136,8 @@ def resolve_splits(
         cases: every scan of the cohort.
         given: (patient or scan, split) pairs.
         grades: only patients with a scan of these grades have to be listed.
+        train_only: grades that are for training only: patients without a scan of another grade
+            need not be listed, and may not be listed otherwise.
 
     Returns:
         patient to split, and what is wrong with the list: all scans of a patient must be on one
@@ -113,7 +145,9 @@ def resolve_splits(
     """
     person = {case.scan: case.patient for case in cases}
     known = set(person.values())
-    needed = {case.patient for case in cases if case.grade in grades}
+    used = [case for case in cases if case.grade in grades]
+    needed = {case.patient for case in used if case.grade not in train_only}
+    never_held_out = {case.patient for case in used} - needed
     claimed: dict[str, set[str]] = defaultdict(set)
     problems = []
     for name, split in given:
@@ -132,4 +166,8 @@ def resolve_splits(
             problems.append(
                 Problem(patient, f"is one patient in two splits: {listed}", "keep one of them")
             )
-    return {patient: min(names) for patient, names in claimed.items()}, problems
+        elif patient in never_held_out and names != {"train"}:
+            told = f"is for training only, but is listed for {min(names)}"
+            problems.append(Problem(patient, told, "list it for train, or not at all"))
+    splits = dict.fromkeys(never_held_out, "train")
+    return splits | {patient: min(names) for patient, names in claimed.items()}, problems

@@ -17,8 +17,8 @@ from scipy import stats
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import catalogue
+from pathogan_core.evaluation.csv_rows import read_rows
 from pathogan_core.evaluation.turing import ALPHA, Confusion, TuringResult, holm, judge
-from pathogan_core.evaluation.turing_answers import read_rows
 
 MODEL_LABELS = {"dcgan": "DCGAN", "wgan": "WGAN"}
 SEQUENCE_LABELS = {**catalogue.SEQUENCE_LABELS, "concat": "Concat"}

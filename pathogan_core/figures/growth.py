@@ -58,7 +58,10 @@ class Grown:
         return f"{self.resolution} px{fading}"
 
 
-def growth_slider(stages: Sequence[Grown], columns: int = 4) -> go.Figure:
+REAL = "real, as the critic sees them at this stage"
+
+
+def growth_slider(stages: Sequence[Grown], columns: int = 4, lower_title: str = REAL) -> go.Figure:
     """Generated images above real ones, at the stage that a slider names; it opens at the last.
 
     Pictures are stored at their own resolution and enlarged pixel by pixel where they are shown.
@@ -68,6 +71,7 @@ def growth_slider(stages: Sequence[Grown], columns: int = 4) -> go.Figure:
     Args:
         stages: in the order of growth, all with equally many images.
         columns: images in a row; what fills no row is left out.
+        lower_title: of the images below, where `Grown.real` is something else.
 
     Raises:
         PathoganError: no stages, or not equally many images.
@@ -86,7 +90,7 @@ def growth_slider(stages: Sequence[Grown], columns: int = 4) -> go.Figure:
     for trace, visible in zip(figure.data, shown[-1], strict=True):
         trace.visible = visible
     _add_title(figure, 0, _title(stages[-1]))
-    _add_title(figure, lower, "real, as the critic sees them at this stage")
+    _add_title(figure, lower, lower_title)
     for top in (0, lower):
         _separate_tiles(figure, top, rows, columns)
     _name_levels(figure, stages)

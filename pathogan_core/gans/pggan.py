@@ -100,7 +100,7 @@ class PGGANConfig:
                 where="width",
                 remedy="raise width or full_width_to",
             )
-        _check_groups(self, Distribution())
+        check_groups(self, Distribution())
 
     @property
     def levels(self) -> int:
@@ -123,7 +123,7 @@ class PGGANConfig:
         return self.growth.steps(images, self.critic_steps)
 
 
-def _check_groups(config: PGGANConfig, distribution: Distribution) -> None:
+def check_groups(config: PGGANConfig, distribution: Distribution) -> None:
     """Every rank's share of every batch is whole groups of the minibatch standard deviation."""
     for size in config.growth.level_batch_sizes:
         distribution.check_batch(size)
@@ -152,14 +152,27 @@ def program(
         PathoganError: there are fewer images than a batch has, they have another shape, or the
             ranks cannot share a batch in whole groups.
     """
-    _check_groups(config, distribution or Distribution())
-    _check_images(config, images)
+    check_groups(config, distribution or Distribution())
+    check_images(config, images)
     generator = Generator(config.channels, config.latent)
     discriminator = Discriminator(config.channels, config.stddev_group)
+    d_loss, g_loss = losses(config, images, generator, discriminator)
+    return assembled(config, generator, discriminator, d_loss, g_loss, seed, device)
+
+
+def assembled(
+    config: PGGANConfig,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    d_loss: Callable[[Turn], Loss],
+    g_loss: Callable[[Turn], Loss],
+    seed: int,
+    device: torch.device | str,
+) -> Program:
+    """Networks with their first weights, and phases D and G, which count real images."""
     for module in (generator, discriminator):
         initialise(module, seed)
         module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    d_loss, g_loss = losses(config, images, generator, discriminator)
     growth = config.growth
     restarts = growth.changes_phase if config.reset_moments else None
     phases = [
@@ -176,7 +189,8 @@ def program(
     return Program(modules, phases, averages, bf16=config.bf16)
 
 
-def _check_images(config: PGGANConfig, images: DeviceImages) -> None:
+def check_images(config: PGGANConfig, images: DeviceImages) -> None:
+    """Refuse fewer images than a batch has, and images of another shape."""
     largest = max(config.growth.level_batch_sizes)
     if len(images) < largest:
         raise PathoganError(
@@ -243,6 +257,7 @@ def critic_loss(
     mix: Tensor,
     penalty_weight: float,
     drift: float,
+    flipped: bool = False,
 ) -> Loss:
     """WGAN-GP's critic loss, and a pull of real images' values towards 0 (Karras et al. 2018, A.1).
 
@@ -253,24 +268,27 @@ def critic_loss(
         critic: images to fp32 ``[N]``.
         real, fake: float ``[N, ...]``, of one shape.
         mix: uniform ``[N]``; see `gradient_penalty`.
+        flipped: real images are called generated and the reverse; the logged gap stays that of the
+            true labels.
     """
     real_values = critic(real)
     loss, scalars = objectives.critic_loss(real_values, critic(fake))
+    loss = -loss if flipped else loss
     penalty = gradient_penalty(critic, real, fake, mix).mean()
     loss = loss + penalty_weight * penalty + drift * real_values.square().mean()
     return loss, {**scalars, "penalty": penalty}
 
 
 class AtStage(nn.Module):
-    """A generator as it is at one stage: a network of the latent alone."""
+    """A generator as it is at one stage: a network of the latent (and a condition) alone."""
 
     def __init__(self, generator: nn.Module, stage: Stage):
         super().__init__()
         self.generator, self.stage = generator, stage
         self.train(generator.training)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.generator(latent, self.stage.level, self.stage.alpha)
+    def forward(self, latent: Tensor, *condition: Tensor) -> Tensor:
+        return self.generator(latent, *condition, self.stage.level, self.stage.alpha)
 
 
 def sample(
@@ -288,15 +306,16 @@ def sample(
         stage: where a run that ended early stands, ``config.growth.at(images seen)``, or an earlier
             one; without it the full network.
     """
-    return sampling.sample(_staged(generator, stage), count, latent, seed, batch)
+    return sampling.sample(staged(generator, stage), count, latent, seed, batch)
 
 
 def draw(
     generator: nn.Module, latents: Tensor, batch: int = 32, stage: Stage | None = None
 ) -> Tensor:
     """Images of given latents ``[N, latent]``: float ``[N, 1, R, R]`` on the CPU, not clipped."""
-    return sampling.draw(_staged(generator, stage), latents, batch)
+    return sampling.draw(staged(generator, stage), latents, batch)
 
 
-def _staged(generator: nn.Module, stage: Stage | None) -> nn.Module:
+def staged(generator: nn.Module, stage: Stage | None) -> nn.Module:
+    """`AtStage`, or the full network where no stage is given."""
     return generator if stage is None else AtStage(generator, stage)

@@ -6,7 +6,7 @@ generator's image, the discriminator's features (`Discriminator`), and the real 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -30,16 +30,24 @@ def _activated(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-class GeneratorBlock(nn.Module):
-    """Features ``[N, inside, R, R]`` to ``[N, outside, 2 R, 2 R]``."""
+Enter = Callable[[Tensor], Tensor]
+"""What a block begins with: features ``[N, C, R, R]`` to ``[N, C + extra, 2 R, 2 R]``."""
 
-    def __init__(self, inside: int, outside: int):
+
+class GeneratorBlock(nn.Module):
+    """Features ``[N, inside, R, R]`` to ``[N, outside, 2 R, 2 R]``.
+
+    Args:
+        extra: channels that `enter` adds; none in PGGAN.
+    """
+
+    def __init__(self, inside: int, outside: int, extra: int = 0):
         super().__init__()
-        self.first = EqualisedConv2d(inside, outside, 3, padding=1)
+        self.first = EqualisedConv2d(inside + extra, outside, 3, padding=1)
         self.second = EqualisedConv2d(outside, outside, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = pixel_norm(_activated(self.first(upsample(x))))
+    def forward(self, x: Tensor, enter: Enter = upsample) -> Tensor:
+        x = pixel_norm(_activated(self.first(enter(x))))
         return pixel_norm(_activated(self.second(x)))
 
 
@@ -53,27 +61,35 @@ class Generator(nn.Module):
     Args:
         channels: of the feature maps, by level from 4x4 on.
         latent: size of the latent.
+        extra: channels that `enter` adds in each block, for a generator that is given more than
+            noise (`cpggan`); none by default.
     """
 
-    def __init__(self, channels: Sequence[int], latent: int):
+    def __init__(self, channels: Sequence[int], latent: int, extra: Sequence[int] = ()):
         super().__init__()
+        extra = extra or [0] * (len(channels) - 1)
         # On one pixel padded by 3 a 4x4 convolution is a dense layer, its scale that of 16 taps.
         self.first = EqualisedConv2d(latent, channels[0], 4, padding=3)
         self.second = EqualisedConv2d(channels[0], channels[0], 3, padding=1)
         self.blocks = nn.ModuleList(
-            GeneratorBlock(coarse, fine) for coarse, fine in pairwise(channels)
+            GeneratorBlock(coarse, fine, more)
+            for (coarse, fine), more in zip(pairwise(channels), extra, strict=True)
         )
         self.to_image = nn.ModuleList(EqualisedConv2d(count, 1, 1, gain=1.0) for count in channels)
 
     def forward(
-        self, latent: Tensor, level: int | None = None, alpha: Tensor | float = 1.0
+        self,
+        latent: Tensor,
+        level: int | None = None,
+        alpha: Tensor | float = 1.0,
+        enter: Enter = upsample,
     ) -> Tensor:
         level = len(self.blocks) if level is None else level
         x = pixel_norm(latent)[:, :, None, None]
         x = pixel_norm(_activated(self.first(x)))
         old = x = pixel_norm(_activated(self.second(x)))
         for block in self.blocks[:level]:
-            old, x = x, block(x)
+            old, x = x, block(x, enter)
         image = self.to_image[level](x).float()
         if not _fades(level, alpha):
             return image
@@ -101,11 +117,12 @@ class Discriminator(nn.Module):
     Args:
         channels: as the generator's.
         stddev_group: samples that the minibatch standard deviation compares; N is a multiple.
+        seen: channels of what it is shown; 1, the image.
     """
 
-    def __init__(self, channels: Sequence[int], stddev_group: int):
+    def __init__(self, channels: Sequence[int], stddev_group: int, seen: int = 1):
         super().__init__()
-        self.from_image = nn.ModuleList(EqualisedConv2d(1, count, 1) for count in channels)
+        self.from_image = nn.ModuleList(EqualisedConv2d(seen, count, 1) for count in channels)
         self.blocks = nn.ModuleList(
             DiscriminatorBlock(fine, coarse) for coarse, fine in pairwise(channels)
         )

@@ -24,14 +24,22 @@ def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int 
 
 
 @torch.no_grad()
-def draw(generator: nn.Module, latents: Tensor, batch: int = 256) -> Tensor:
+def draw(
+    generator: nn.Module, latents: Tensor, batch: int = 256, condition: Tensor | None = None
+) -> Tensor:
     """Images of given latents ``[N, latent]``: float ``[N, 1, S, S]`` on the CPU, not clipped.
+
+    A generator that is conditioned is given a row of `condition` ``[N, ...]`` with each latent.
 
     Batch normalisation uses its running statistics: an image depends on its own latent only.
     """
     was_training = generator.training
     device = next(generator.parameters()).device
     generator.eval()
-    images = torch.cat([generator(part.to(device)).float().cpu() for part in latents.split(batch)])
+    inputs = (latents,) if condition is None else (latents, condition)
+    parts = zip(*(tensor.split(batch) for tensor in inputs), strict=True)
+    images = torch.cat(
+        [generator(*(one.to(device) for one in part)).float().cpu() for part in parts]
+    )
     generator.train(was_training)
     return images

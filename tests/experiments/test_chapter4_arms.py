@@ -15,6 +15,7 @@ from pathogan_core.cad.image_sets import TUMOUR
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import arms, classifying, drawing, pools, refining
 from pathogan_core.experiments.chapter4.arms import ARMS, differences_to_baseline
 from pathogan_core.experiments.chapter4.classifying import answers, real_only
@@ -64,13 +65,13 @@ def test_synthetic_images_are_equally_many_of_each_class(chapter: Chapter, name:
     chapter = changed(chapter, odd_tumour=(0,), odd_non_tumour=(1,))
     (_, synthetic), made_from = arms.image_sets(chapter, ARMS[name])
     runs = {one: MADE[name](chapter, one) for one in CLASSES}
-    counts = [len(pools.images_of(run)) for run in runs.values()]
+    counts = [len(pooling.images_of(run)) for run in runs.values()]
     if name != "pggan-undiscarded":
         assert counts[0] != counts[1]  # or nothing would have to be left out
     for number, (one, run) in enumerate(runs.items()):
         own = synthetic.images[(synthetic.labels == TUMOUR) == (one == "tumour")]
         assert len(own) == min(counts)
-        assert np.array_equal(own, pools.images_of(run)[: min(counts)])
+        assert np.array_equal(own, pooling.images_of(run)[: min(counts)])
         assert made_from[f"synthetic_{CLASSES[number]}"]["fingerprint"] == run.record.run
 
 

@@ -14,6 +14,7 @@ from tiny_chapter4 import changed, counted, stopped_by_signal, told
 
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
+from pathogan_core.experiments import growing
 from pathogan_core.experiments.chapter4 import drawing
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Run
@@ -41,10 +42,10 @@ def test_previews_show_the_growth_of_the_network_that_is_drawn_from(chapter: Cha
     for one in previews:
         assert one.stage == growth.at(one.images_seen)
         side = one.stage.resolution
-        assert (one.images.shape, one.images.dtype) == ((drawing.PREVIEWED, side, side), np.uint8)
-    last = drawing.draw(run, drawing.PREVIEWED, chapter.parameters.seed)
+        assert (one.images.shape, one.images.dtype) == ((growing.PREVIEWED, side, side), np.uint8)
+    last = drawing.draw(run, growing.PREVIEWED, chapter.parameters.seed)
     assert np.array_equal(previews[-1].images, last)
-    assert len({image.tobytes() for image in last}) == drawing.PREVIEWED
+    assert len({image.tobytes() for image in last}) == growing.PREVIEWED
 
 
 def test_an_image_is_a_function_of_its_number_and_the_seed(chapter: Chapter) -> None:
@@ -99,12 +100,12 @@ def test_a_process_killed_while_it_tidies_up_loses_no_preview(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(drawing.shutil, "rmtree", killed)
+        patched.setattr(growing.shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             drawing.train_pggan(chapter, "tumour")
     resumed = drawing.train_pggan(chapter, "tumour")
     assert shown(resumed) == shown(whole)
-    assert not (resumed.folder / drawing.GROWING).exists()
+    assert not (resumed.folder / growing.GROWING).exists()
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -153,8 +154,8 @@ def test_a_run_too_short_to_grow_up_is_one_line(chapter: Chapter) -> None:
 
 def test_damaged_previews_are_one_line(chapter: Chapter, tmp_path: Path) -> None:
     run = drawing.train_pggan(chapter, "tumour")
-    for content in (b"", (run.folder / drawing.GROWTH).read_bytes()[:-40]):
-        (tmp_path / drawing.GROWTH).write_bytes(content)
+    for content in (b"", (run.folder / growing.GROWTH).read_bytes()[:-40]):
+        (tmp_path / growing.GROWTH).write_bytes(content)
         with pytest.raises(PathoganError) as refused:
             drawing.previews(replace(run, folder=tmp_path))
         assert "growth.npz: holds no readable arrays; delete the folder" in told(refused)

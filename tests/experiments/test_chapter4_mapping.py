@@ -16,7 +16,8 @@ from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import embedding
 from pathogan_core.evaluation.embedding import CATEGORIES, Origins, TSNEConfig
-from pathogan_core.experiments.chapter4 import mapping, measuring, pools
+from pathogan_core.experiments import pooling
+from pathogan_core.experiments.chapter4 import mapping, measuring
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Run, RunSpec, RunStore
 from pathogan_core.training.augmentation import ClassicAugmentation
@@ -55,7 +56,7 @@ def test_a_map_sets_a_sources_images_beside_training_images_of_both_classes(
             assert len(made) == count
         else:
             pool = measuring.stage(chapter, source, name.replace("-", "_"))
-            assert made == {image.tobytes() for image in pools.images_of(pool)}
+            assert made == {image.tobytes() for image in pooling.images_of(pool)}
 
 
 def test_transformed_images_are_their_patients_and_their_classs(

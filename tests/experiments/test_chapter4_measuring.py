@@ -8,6 +8,7 @@ from tiny_chapter4 import changed
 
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.evaluation import fidelity
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import measuring, pools, refining
 from pathogan_core.experiments.chapter4.data import Chapter
 
@@ -21,7 +22,7 @@ def test_a_stage_is_measured_on_its_classs_test_patients(chapter: Chapter, name:
     run = measuring.stage(chapter, "pggan", name)
     assert run.folder == pools.kept(chapter, name).folder
     expected = fidelity.measure(
-        framed(pools.images_of(run)[:20]),
+        framed(pooling.images_of(run)[:20]),
         framed(chapter.classifier_images("train", name)),
         framed(chapter.classifier_images("test", name)),
         patients_train=chapter.patients("train", name),

@@ -15,6 +15,7 @@ from pathogan_core.cad.resnet50 import features
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.discarding import Discarding, DiscardingConfig, discard_odd
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import drawing, pools
 from pathogan_core.experiments.chapter4.classifying import load_classifier, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
@@ -26,7 +27,7 @@ FOUND: tuple[int, ...] = ()
 
 def largest_difference(one: Run, other: Run) -> int:
     """In grey levels."""
-    first, second = (pools.images_of(pool).astype(int) for pool in (one, other))
+    first, second = (pooling.images_of(pool).astype(int) for pool in (one, other))
     return int(np.abs(first - second).max())
 
 
@@ -34,7 +35,7 @@ def largest_difference(one: Run, other: Run) -> int:
 def test_a_pool_is_what_the_classs_pggan_draws(chapter: Chapter, name: str) -> None:
     pool = pools.drawn(chapter, name)
     run = drawing.train_pggan(chapter, name)
-    images = pools.images_of(pool)
+    images = pooling.images_of(pool)
     assert (images.shape, images.dtype) == ((24, 64, 64), np.uint8)
     assert np.array_equal(images, drawing.draw(run, 24, chapter.parameters.seed))
     assert not images.flags.writeable
@@ -60,12 +61,12 @@ def test_what_is_kept_is_what_is_drawn_without_the_odd_clusters(
     chapter: Chapter, crop_first: bool
 ) -> None:
     chapter = changed(chapter, odd_tumour=(0, 2), crop_first=crop_first)
-    images = pools.images_of(pools.drawn(chapter, "tumour"))
+    images = pooling.images_of(pools.drawn(chapter, "tumour"))
     labels = pools.clusters_of(pools.discarded(chapter, "tumour")).labels
     assert set(labels) == {0, 1, 2}
     expected = chapter.for_classifier(images[labels == 1])
-    assert np.array_equal(pools.images_of(pools.kept(chapter, "tumour")), expected)
-    everything = pools.images_of(pools.undiscarded(chapter, "tumour"))
+    assert np.array_equal(pooling.images_of(pools.kept(chapter, "tumour")), expected)
+    everything = pooling.images_of(pools.undiscarded(chapter, "tumour"))
     assert np.array_equal(everything, chapter.for_classifier(images))
 
 
@@ -75,7 +76,7 @@ def test_images_of_another_size_in_the_classifier_are_another_run(chapter: Chapt
     for make in (pools.kept, pools.undiscarded):
         runs = [make(one, "tumour") for one in (chapter, small)]
         assert runs[0].folder != runs[1].folder
-        assert not np.array_equal(*map(pools.images_of, runs))
+        assert not np.array_equal(*map(pooling.images_of, runs))
 
 
 def test_naming_clusters_changes_what_is_kept_of_that_class(chapter: Chapter) -> None:
@@ -83,7 +84,7 @@ def test_naming_clusters_changes_what_is_kept_of_that_class(chapter: Chapter) ->
     runs = [pools.kept(one, "tumour") for one in named]
     assert len({run.folder for run in runs}) == 3
     sizes = pools.clusters_of(pools.discarded(chapter, "tumour")).sizes
-    kept = [len(pools.images_of(run)) for run in runs]
+    kept = [len(pooling.images_of(run)) for run in runs]
     assert kept == [24, 24 - sizes[0], 24 - sizes[1]]
     assert len({pools.kept(one, "non_tumour").folder for one in named}) == 1
     assert len({pools.drawn(one, "tumour").folder for one in named}) == 1
@@ -93,7 +94,7 @@ def test_clusters_are_those_of_the_baselines_features(chapter: Chapter) -> None:
     chapter = changed(chapter, odd_non_tumour=(1,), odd_quantile=0.5)
     run = pools.discarded(chapter, "non_tumour")
     network = load_classifier(real_only(chapter, "scratch", 0))
-    drawn = pools.images_of(pools.drawn(chapter, "non_tumour"))
+    drawn = pooling.images_of(pools.drawn(chapter, "non_tumour"))
     expected = discard_odd(
         fake=features(network, chapter.for_classifier(drawn)),
         real=features(network, chapter.classifier_images("train", "non_tumour")),
@@ -149,12 +150,12 @@ def test_a_damaged_or_missing_pool_is_one_line(
     pool = pools.drawn(chapter, "tumour")
     moved = replace(pool, folder=tmp_path)
     if damage:
-        content = (pool.folder / pools.IMAGES).read_bytes()
-        (tmp_path / pools.IMAGES).write_bytes(content)
-        assert np.array_equal(pools.images_of(moved), pools.images_of(pool))
-        (tmp_path / pools.IMAGES).write_bytes(damage(content))
+        content = (pool.folder / pooling.IMAGES).read_bytes()
+        (tmp_path / pooling.IMAGES).write_bytes(content)
+        assert np.array_equal(pooling.images_of(moved), pooling.images_of(pool))
+        (tmp_path / pooling.IMAGES).write_bytes(damage(content))
     with pytest.raises(PathoganError) as refused:
-        pools.images_of(moved)
+        pooling.images_of(moved)
     assert f"images.npy: is no readable array; delete the folder {tmp_path.name}" in told(refused)
 
 

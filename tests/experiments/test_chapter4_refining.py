@@ -13,6 +13,7 @@ from tiny_chapter4 import changed, counted, origins, stopped_by_signal, told
 
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import pools, refining
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Run
@@ -112,7 +113,7 @@ def test_a_refiner_sees_so_many_images_of_each_kind_of_its_class_and_no_more(
     )
     run = refining.train_refiner(chapter, method, "non_tumour")
     synthetic, real = seen
-    kept = pools.images_of(pools.kept(chapter, "non_tumour"))
+    kept = pooling.images_of(pools.kept(chapter, "non_tumour"))
     assert np.array_equal(synthetic, kept[:most])
     rows = origins(chapter.prepared.folder)
     found = [rows[image.tobytes()] for image in real]
@@ -128,7 +129,7 @@ def refined_alone(chapter: Chapter, method: str, name: str, number: int, place: 
     """Image `number` of a class's kept pool, refined by itself as if it were at `place`."""
     run = refining.train_refiner(chapter, method, name)
     network = load_network(run, refining.METHODS[method].build, refining.weights_file(1))
-    image = np.array(pools.images_of(pools.kept(chapter, name))[number])
+    image = np.array(pooling.images_of(pools.kept(chapter, name))[number])
     given = to_unit_range(torch.from_numpy(image))[None, None]
     if method == "munit":
         changed = munit.refine(network, given, chapter.parameters.seed, first=place)
@@ -145,8 +146,8 @@ def test_every_kept_image_is_refined_by_itself(
     if at_once != pools.AT_ONCE:
         monkeypatch.setattr(pools, "REVISION", -1000)  # or it would be found
         monkeypatch.setattr(pools, "AT_ONCE", at_once)
-    refined = pools.images_of(refining.refined(chapter, method, "tumour", 1))
-    kept = pools.images_of(pools.kept(chapter, "tumour"))
+    refined = pooling.images_of(refining.refined(chapter, method, "tumour", 1))
+    kept = pooling.images_of(pools.kept(chapter, "tumour"))
     assert (refined.shape, refined.dtype) == (kept.shape, np.uint8)
     for number in (0, 4, 5, 23):
         alone = refined_alone(chapter, method, "tumour", number, place=number)
@@ -192,7 +193,7 @@ def test_fewer_images_left_than_a_batch_are_one_line(
     chapter: Chapter, method: str, batch: dict[str, Any]
 ) -> None:
     chapter = changed(chapter, refiner_images=24, odd_tumour=(0,), **batch)
-    left = len(pools.images_of(pools.kept(chapter, "tumour")))
+    left = len(pooling.images_of(pools.kept(chapter, "tumour")))
     with pytest.raises(PathoganError) as refused:
         refining.train_refiner(chapter, method, "tumour")
     assert f"synthetic images: {left} are fewer than a batch of 24" in told(refused)

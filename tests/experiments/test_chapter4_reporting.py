@@ -14,7 +14,8 @@ from tiny_chapter4 import changed, origins
 
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.evaluation import classification
-from pathogan_core.experiments.chapter4 import measuring, pools, reporting
+from pathogan_core.experiments import pooling
+from pathogan_core.experiments.chapter4 import measuring, reporting
 from pathogan_core.experiments.chapter4.classifying import Answers
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.published_table2 import load_arms
@@ -104,7 +105,7 @@ def test_an_image_is_followed_through_every_stage(chapter: Chapter) -> None:
     for number, shown in enumerate(followed):
         assert set(shown) == {"pggan", "munit", "simgan", "nearest"}
         for kind in measuring.STAGES:
-            pool = pools.images_of(measuring.stage(chapter, kind, "tumour"))
+            pool = pooling.images_of(measuring.stage(chapter, kind, "tumour"))
             assert np.array_equal(shown[kind], pool[number])
         assert np.array_equal(shown["nearest"], slow_nearest(shown["pggan"], real))
 
@@ -138,7 +139,7 @@ def test_a_session_shows_test_patients_and_a_stages_images(chapter: Chapter, kin
             assert told["class_truth"] == ("tumour" if tumour else "non-tumour")
         else:
             name = told["class_truth"].replace("-", "_")
-            pool = pools.images_of(measuring.stage(chapter, kind, name))
+            pool = pooling.images_of(measuring.stage(chapter, kind, name))
             assert image in {one.tobytes() for one in pool}
 
 

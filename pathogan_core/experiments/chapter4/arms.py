@@ -18,6 +18,7 @@ from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import Difference
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import classifying, configurations, pools, refining
 from pathogan_core.experiments.chapter4.classifying import arm_setup, train_classifier
 from pathogan_core.experiments.chapter4.data import Chapter, labels_of
@@ -191,8 +192,8 @@ def _scores(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> np.ndarra
 
 def _pooled(kind: str, runs: Mapping[str, Run]) -> tuple[ImageSet, dict[str, Any]]:
     """As many images of each class as the smaller pool has, and entries of a record's inputs."""
-    images = [pools.images_of(run) for run in runs.values()]
+    images = [pooling.images_of(run) for run in runs.values()]
     count = min(map(len, images))
     both = np.concatenate([part[:count] for part in images])
-    made_from = {f"synthetic_{name}": pools.made_by(run) for name, run in runs.items()}
+    made_from = {f"synthetic_{name}": pooling.made_by(run) for name, run in runs.items()}
     return ImageSet(kind, both, labels_of([count] * len(images))), made_from

@@ -6,18 +6,16 @@ later, when the method's turn has come.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from pathogan_core.cad import resnet50
 from pathogan_core.cad.resnet50 import ResNetConfig
 from pathogan_core.cohorts.slice_classes import CLASSES
-from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.discarding import DiscardingConfig
 from pathogan_core.evaluation.embedding import TSNEConfig
+from pathogan_core.experiments.configuring import made
 from pathogan_core.gans.munit import MUNITConfig
 from pathogan_core.gans.pggan import PGGANConfig
 from pathogan_core.gans.simgan import SimGANConfig
@@ -26,7 +24,6 @@ from pathogan_core.places import project_root
 if TYPE_CHECKING:  # which builds all of these when it is made
     from pathogan_core.experiments.chapter4.parameters import Parameters
 
-T = TypeVar("T")
 INITIAL = {"scratch": resnet50.SCRATCH, "pretrained": "IMAGENET1K_V1"}
 
 # Fields of a configuration, and the parameter that each is.
@@ -79,22 +76,22 @@ _TSNE = {"perplexity": "perplexity", "seed": "seed"}
 
 def pggan(p: Parameters) -> PGGANConfig:
     """Of both classes but for the length of its phases, which may depend on a class's images."""
-    return _made(PGGANConfig, p, _PGGAN)
+    return made(PGGANConfig, p, _PGGAN)
 
 
 def munit(p: Parameters) -> MUNITConfig:
     """Of both classes."""
-    return _made(MUNITConfig, p, _MUNIT)
+    return made(MUNITConfig, p, _MUNIT)
 
 
 def simgan(p: Parameters) -> SimGANConfig:
     """Of both classes."""
-    return _made(SimGANConfig, p, _SIMGAN)
+    return made(SimGANConfig, p, _SIMGAN)
 
 
 def classifier(p: Parameters, training: str) -> ResNetConfig:
     """The same for all arms of a training, ``scratch`` or ``pretrained``."""
-    return _made(partial(ResNetConfig.of_thesis, INITIAL[training]), p, _CLASSIFIER)
+    return made(partial(ResNetConfig.of_thesis, INITIAL[training]), p, _CLASSIFIER)
 
 
 def imagenet_weights(p: Parameters) -> Path | None:
@@ -104,12 +101,12 @@ def imagenet_weights(p: Parameters) -> Path | None:
 
 def discarding(p: Parameters, name: str) -> DiscardingConfig:
     """Of a class, ``tumour`` or ``non_tumour``."""
-    return _made(DiscardingConfig, p, {**_DISCARDING, "odd": f"odd_{name}"})
+    return made(DiscardingConfig, p, {**_DISCARDING, "odd": f"odd_{name}"})
 
 
 def tsne(p: Parameters) -> TSNEConfig:
     """Of every map."""
-    return _made(TSNEConfig, p, _TSNE)
+    return made(TSNEConfig, p, _TSNE)
 
 
 def check(p: Parameters) -> None:
@@ -124,21 +121,3 @@ def check(p: Parameters) -> None:
         classifier(p, training)
     for name in CLASSES:
         discarding(p, name)
-
-
-def _made(kind: Callable[..., T], p: Parameters, names: Mapping[str, str]) -> T:
-    """With the parameters that its fields are."""
-    fields: dict[str, Any] = {field: getattr(p, name) for field, name in names.items()}
-    try:
-        return kind(**fields)
-    except PathoganError as error:
-        raise _in_words_of_the_notebook(error, names) from error
-
-
-def _in_words_of_the_notebook(error: PathoganError, names: Mapping[str, str]) -> PathoganError:
-    """The same with parameters in place of the fields that it names."""
-
-    def said(text: object) -> str:
-        return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(text))
-
-    return PathoganError(said(error.problem), where=said(error.where), remedy=said(error.remedy))

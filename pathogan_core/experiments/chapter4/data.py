@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pathogan_core.cad.image_sets import NON_TUMOUR, TUMOUR, ImageSet
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
@@ -17,19 +16,16 @@ from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.cohorts.simulated import prepare_simulated
 from pathogan_core.cohorts.slice_classes import CLASSES, SliceClasses
 from pathogan_core.cohorts.slices import fit_frame, resize_area
-from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.chapter4.parameters import DIVISIONS, Parameters
-from pathogan_core.experiments.store import RunStore
-from pathogan_core.files import sha256_of_value
-from pathogan_core.places import data_root, project_root, runs_root
-from pathogan_core.training.loop import LoopOptions
+from pathogan_core.experiments.workplace import Workplace, with_fewer_patients
+from pathogan_core.places import data_root, project_root
 
 SEQUENCE = "t1c"
 LABELS = {"tumour": TUMOUR, "non_tumour": NON_TUMOUR}
 
 
 @dataclass(frozen=True)
-class Chapter:
+class Chapter(Workplace):
     """What every step needs: parameters, prepared slices, the rule for classes, the run store.
 
     Args:
@@ -49,7 +45,7 @@ class Chapter:
         """
         prepared = _prepared_slices(parameters)
         if parameters.train_patients:
-            prepared = _with_fewer_patients(prepared, parameters.train_patients)
+            prepared = with_fewer_patients(prepared, parameters.train_patients)
         return cls(parameters, prepared, progress)
 
     @property
@@ -57,22 +53,6 @@ class Chapter:
         """The rule for tumour and non-tumour."""
         p = self.parameters
         return SliceClasses(p.tumour_rule, p.tumour_voxels, p.every, p.brain_fraction)
-
-    @property
-    def store(self) -> RunStore:
-        """Where every step's result is found again."""
-        return RunStore(runs_root())
-
-    @property
-    def device(self) -> torch.device:
-        """Where networks are trained."""
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def loop_options(self, steps: int) -> LoopOptions:
-        """A hundred log lines for each run."""
-        return LoopOptions(
-            device=self.device, tick_steps=max(1, steps // 100), progress=self.progress
-        )
 
     def slices(self, name: str) -> PreparedSlices:
         """The slices of one class, ``tumour`` or ``non_tumour``."""
@@ -145,21 +125,3 @@ def _prepared_slices(parameters: Parameters) -> PreparedSlices:
         replace(PreparationParameters.section4(), split=DIVISIONS[parameters.division]),
         workers=2,
     )
-
-
-def _with_fewer_patients(prepared: PreparedSlices, count: int) -> PreparedSlices:
-    """All of validation and test, and the first `count` training patients by a hash of their names.
-
-    More patients are always those of a smaller count and others.
-    """
-    table = prepared.table
-    training = (table["split"] == "train").to_numpy(bool)
-    names = sorted(set(table.loc[training, "patient"]), key=sha256_of_value)
-    if count > len(names):
-        raise PathoganError(
-            f"is {count}, but only {len(names)} patients are trained on",
-            where="train_patients",
-            remedy="give fewer, or 0 for all",
-        )
-    chosen = ~training | table["patient"].isin(names[:count]).to_numpy(bool)
-    return prepared.select(chosen, {"train_patients": count})

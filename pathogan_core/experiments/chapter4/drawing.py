@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +10,18 @@ import numpy as np
 import torch
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.experiments import growing
 from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.data import SEQUENCE, Chapter
+from pathogan_core.experiments.growing import PREVIEWED, Preview
 from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
 from pathogan_core.experiments.weights import load_network
-from pathogan_core.files import atomic_write
 from pathogan_core.gans import pggan
 from pathogan_core.gans.growth import Stage, equal_phases
 from pathogan_core.gans.pggan_networks import Generator, at_stage
 from pathogan_core.training.batches import DeviceImages, to_uint8, to_unit_range
 from pathogan_core.training.checkpoint import save_tensors
-from pathogan_core.training.loop import Clock, train
-from pathogan_core.training.phases import Program
-
-GROWTH = "growth.npz"
-"""Of a finished run: images of always the same latents at each line of the log, by images seen."""
-GROWING = "growth"
-"""The folder that holds them until then."""
-PREVIEWED = 8
+from pathogan_core.training.loop import train
 
 
 def images_to_see(chapter: Chapter, name: str) -> int:
@@ -79,56 +70,20 @@ def train_pggan(chapter: Chapter, name: str) -> Run:
         real = DeviceImages(chapter.gan_images(name), chapter.device)
         program = pggan.program(config, real, seed, chapter.device)
         steps = config.steps(images)
-        preview = _previewer(config, program, folder / GROWING, seed)
+
+        def draw_previews(stage: Stage) -> torch.Tensor:
+            average = program.best("generator")
+            return pggan.sample(average, PREVIEWED, config.latent, seed, stage=stage)
+
+        preview = growing.previewer(draw_previews, config.growth, folder)
         options = replace(chapter.loop_options(steps), on_tick=preview)
         clock = train(program, folder, steps=steps, seed=seed, options=options)
-        _gather_previews(folder)
+        growing.gather_previews(folder)
         weights = program.best("generator").state_dict()
         save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
         return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
 
     return chapter.store.train_or_load(spec, run)
-
-
-def _previewer(
-    config: pggan.PGGANConfig, program: Program, folder: Path, seed: int
-) -> Callable[[Clock, dict[str, Any]], None]:
-    """Writes images of the averaged generator as it is, named by the real images seen."""
-
-    def preview(clock: Clock, _: dict[str, Any]) -> None:
-        stage = config.growth.at(clock.images)
-        drawn = pggan.sample(program.best("generator"), PREVIEWED, config.latent, seed, stage=stage)
-        with atomic_write(folder / f"{clock.images:010d}.npy") as handle:
-            np.save(handle, to_uint8(drawn)[:, 0].numpy())
-
-    return preview
-
-
-def _gather_previews(folder: Path) -> None:
-    """One file of them all, written once: of a folder half removed, not all of them are left."""
-    if not (folder / GROWTH).exists():
-        found = sorted((folder / GROWING).glob("*.npy"))
-        images = {int(path.stem): np.load(path, allow_pickle=False) for path in found}
-        with atomic_write(folder / GROWTH) as handle:
-            handle.write(packed(images))
-    shutil.rmtree(folder / GROWING, ignore_errors=True)
-
-
-def packed(images: Mapping[int, np.ndarray]) -> bytes:
-    """The content of `GROWTH`: uint8 ``[n, R, R]`` by the real images seen."""
-    buffer = io.BytesIO()
-    named: dict[str, Any] = {str(seen): some for seen, some in images.items()}
-    np.savez_compressed(buffer, **named)
-    return buffer.getvalue()
-
-
-@dataclass(frozen=True, eq=False)
-class Preview:
-    """What a generator drew while it grew: uint8 ``[8, R, R]`` after so many real images."""
-
-    images_seen: int
-    stage: Stage
-    images: np.ndarray
 
 
 def previews(run: Run) -> list[Preview]:
@@ -137,9 +92,7 @@ def previews(run: Run) -> list[Preview]:
     Raises:
         PathoganError: the file is missing or damaged.
     """
-    growth = pggan_config_of(run).growth
-    images = {int(name): drawn for name, drawn in run.arrays(GROWTH).items()}
-    return [Preview(seen, growth.at(seen), images[seen]) for seen in sorted(images)]
+    return growing.previews(run, pggan_config_of(run).growth)
 
 
 def real_at(images: np.ndarray, stage: Stage) -> np.ndarray:

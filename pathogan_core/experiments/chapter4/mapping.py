@@ -14,7 +14,8 @@ from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.evaluation import embedding
 from pathogan_core.evaluation.embedding import CATEGORIES, Origins
 from pathogan_core.evaluation.features import COMMITTED_WEIGHTS
-from pathogan_core.experiments.chapter4 import configurations, measuring, pools
+from pathogan_core.experiments import pooling
+from pathogan_core.experiments.chapter4 import configurations, measuring
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
 from pathogan_core.files import atomic_write, sha256_of_file
@@ -59,7 +60,7 @@ def image_map(chapter: Chapter, source: str) -> Run:
         },
         inputs={
             "images": chapter.provenance("train"),
-            **{f"synthetic_{name}": pools.made_by(run) for name, run in runs.items()},
+            **{f"synthetic_{name}": pooling.made_by(run) for name, run in runs.items()},
         },
         scale=p.scale,
         seed=p.seed,
@@ -114,7 +115,7 @@ def _drawn(chapter: Chapter, source: str, runs: dict[str, Run]) -> tuple[np.ndar
         if source == "classic":  # transformed below, when they have been drawn
             made, made_of = real, owners
         else:
-            made = np.array(pools.images_of(runs[name]))
+            made = np.array(pooling.images_of(runs[name]))
             made_of = np.full(len(made), "")
         images += [real, made]
         patients += [owners, made_of]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pathogan_core.cohorts.slices import fit_frame
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import arms, pools, refining
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.distances import distribution_measurement
@@ -38,7 +39,7 @@ def stages(chapter: Chapter, name: str) -> Mapping[str, Run]:
 
 
 def _measurement(chapter: Chapter, name: str, pool: Run) -> Measurement | None:
-    generated = pools.images_of(pool)[: chapter.parameters.measured_images]
+    generated = pooling.images_of(pool)[: chapter.parameters.measured_images]
 
     def sides(_: Run) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ clustering/discarding", and no more is said of it. A pool is a run whose result 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from pathogan_core.cad.resnet50 import features
-from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import discarding
 from pathogan_core.evaluation.discarding import Discarding
 from pathogan_core.evaluation.metric import proportion
@@ -24,8 +23,8 @@ from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.classifying import judging, load_classifier, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.drawing import load_generator, train_pggan
+from pathogan_core.experiments.pooling import AT_ONCE, images_of, made_by, storing
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
-from pathogan_core.files import atomic_write
 from pathogan_core.gans import pggan, sampling
 from pathogan_core.training.batches import to_uint8
 from pathogan_core.training.checkpoint import save_tensors
@@ -33,9 +32,7 @@ from pathogan_core.training.checkpoint import save_tensors
 REVISION = DISCARDING_REVISION = (
     1  # raise when a change here alters the images of an unchanged configuration
 )
-IMAGES = "images.npy"
 CLUSTERS = "clusters.safetensors"
-AT_ONCE = 512  # images: bounds memory whatever a pool's size
 
 
 def drawn(chapter: Chapter, name: str) -> Run:
@@ -168,40 +165,3 @@ def _odd_share(sorted_out: Run) -> dict[str, dict[str, Any]]:
     found = clusters_of(sorted_out)
     share = proportion(int((~found.kept).sum()), len(found.labels), "the clusters held fixed")
     return {"odd_share": share.as_json()}
-
-
-def storing(
-    parts: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int, int]
-) -> Callable[[Path], Outcome]:
-    """What makes a pool of `shape` out of uint8 `parts`: for `RunStore.train_or_load`."""
-
-    def store(folder: Path) -> Outcome:
-        started = time.monotonic()
-        layout = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        with atomic_write(folder / IMAGES) as handle:
-            np.lib.format.write_array_header_1_0(handle, layout)
-            for part in parts():
-                handle.write(part.tobytes())
-        return Outcome(steps=0, images_seen=0, wall_s=time.monotonic() - started)
-
-    return store
-
-
-def images_of(pool: Run) -> np.ndarray:
-    """A pool's images, uint8 ``[N, S, S]``, mapped from disk and read-only.
-
-    Raises:
-        PathoganError: the file is missing or damaged.
-    """
-    path = pool.folder / IMAGES
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        remedy = f"delete the folder {pool.folder.name} to make it again"
-        raise PathoganError("is no readable array", where=path, remedy=remedy) from error
-
-
-def made_by(run: Run) -> dict[str, Any]:
-    """An entry of a record's inputs: another run, and what data that one rests on."""
-    first = next(iter(run.record.inputs.values()))
-    return {"fingerprint": run.record.run, "cohort": first["cohort"], "source": first["source"]}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pathogan_core.experiments import pooling
 from pathogan_core.experiments.chapter4 import configurations, pools
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.chapter4.parameters import Parameters
@@ -94,14 +95,14 @@ def train_refiner(chapter: Chapter, method: str, name: str) -> Run:
         },
         inputs={
             "images": chapter.provenance("train", name),
-            "synthetic": pools.made_by(kept),
+            "synthetic": pooling.made_by(kept),
         },
         scale=p.scale,
         seed=p.seed,
     )
 
     def run(folder: Path) -> Outcome:
-        synthetic = np.array(pools.images_of(kept)[: p.refiner_images])
+        synthetic = np.array(pooling.images_of(kept)[: p.refiner_images])
         real = _some(chapter.classifier_images("train", name), p.refiner_images, p.seed)
         program = how.program(
             config,
@@ -134,11 +135,11 @@ def refined(chapter: Chapter, method: str, name: str, steps: int) -> Run:
         method="pool",
         revision=pools.REVISION,
         config={"of": method, "steps": steps},
-        inputs={"refiner": pools.made_by(refiner), "synthetic": pools.made_by(kept)},
+        inputs={"refiner": pooling.made_by(refiner), "synthetic": pooling.made_by(kept)},
         scale=p.scale,
         seed=p.seed,
     )
-    images = pools.images_of(kept)
+    images = pooling.images_of(kept)
 
     def parts() -> Iterator[np.ndarray]:
         network = load_network(refiner, how.build, weights_file(steps)).to(chapter.device)
@@ -147,7 +148,7 @@ def refined(chapter: Chapter, method: str, name: str, steps: int) -> Run:
             given = to_unit_range(torch.from_numpy(part))[:, None]
             yield to_uint8(how.refine(network, given, p.seed, first))[:, 0].numpy()
 
-    return chapter.store.train_or_load(spec, pools.storing(parts, images.shape))
+    return chapter.store.train_or_load(spec, pooling.storing(parts, images.shape))
 
 
 def _some(images: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -16,7 +16,8 @@ from pathogan_core.evaluation.memorisation import nearest, pixel_vectors
 from pathogan_core.evaluation.metric import Metric
 from pathogan_core.evaluation.turing_classes import ImageClasses
 from pathogan_core.evaluation.turing_session import export_session
-from pathogan_core.experiments.chapter4 import classifying, measuring, pools
+from pathogan_core.experiments import pooling
+from pathogan_core.experiments.chapter4 import classifying, measuring
 from pathogan_core.experiments.chapter4.data import Chapter
 from pathogan_core.experiments.published_table2 import ARM_LABELS, TRAINING_LABELS
 from pathogan_core.experiments.store import IDENTITY_DIGITS, Run
@@ -86,7 +87,7 @@ def followed(chapter: Chapter, name: str, count: int) -> list[dict[str, np.ndarr
         For each image uint8 ``[S, S]`` by ``nearest`` and the names of `measuring.STAGES`.
     """
     stages = measuring.stages(chapter, name)
-    images = {kind: pools.images_of(run)[:count] for kind, run in stages.items()}
+    images = {kind: pooling.images_of(run)[:count] for kind, run in stages.items()}
     images["nearest"] = nearest_real(chapter, name, images["pggan"])
     return [dict(zip(images, row, strict=True)) for row in zip(*images.values(), strict=True)]
 
@@ -116,7 +117,7 @@ def turing_session(chapter: Chapter, kind: str) -> Path:
     folder = runs_root() / "turing" / f"{kind}-{made_of}-{held_out}-{seed}"
     if not folder.exists():
         real = {name: _held_out(chapter, name) for name in CLASSES}
-        synthetic = {name: pools.images_of(run) for name, run in runs.items()}
+        synthetic = {name: pooling.images_of(run) for name, run in runs.items()}
         export_session(
             np.concatenate(list(real.values())),
             np.concatenate(list(synthetic.values())),

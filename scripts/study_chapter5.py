@@ -1,0 +1,41 @@
+"""Study runs of chapter 5: CPGGANs, without and with normal subjects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pathogan_core.experiments import growing
+from pathogan_core.experiments.chapter5 import measuring, placing, reporting, sweeping
+from pathogan_core.experiments.chapter5.data import Chapter
+from pathogan_core.experiments.chapter5.parameters import Parameters
+from pathogan_core.experiments.store import Run
+from pathogan_core.figures.images import contact_sheet
+
+PARAMETERS = "ch5_cpggan.study.yaml"
+SAMPLES, COLUMNS, STAGES = 64, 8, 18
+"""Images of a sheet, in its rows, and moments of growth that are kept."""
+
+
+def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]]:
+    """Make (or find, or resume) what `setup` names, e.g. ``cpggan-normal-64``.
+
+    Returns:
+        The run, and what else of it is committed, by file name.
+    """
+    chapter = Chapter.open(Parameters.from_notebook(parameters), progress=True)
+    run = measuring.measured(chapter, setup.rsplit("-", 1)[0])
+    return run, _cpggan(chapter, run)
+
+
+def _cpggan(chapter: Chapter, run: Run) -> dict[str, bytes]:
+    """Samples and the boxes they were asked for, one box moved about, and the run's growth."""
+    boxes, _ = placing.asked(chapter, SAMPLES)
+    images = placing.fill(run, boxes, chapter.parameters.seed)
+    moved = sweeping.sweep(run, chapter.parameters.seed).sheet
+    growth = placing.cpggan_config_of(run).growth
+    return {
+        reporting.SAMPLES: contact_sheet(images, COLUMNS),
+        reporting.BOXES: reporting.packed_boxes(boxes),
+        reporting.SWEEP: contact_sheet(moved, 1),
+        growing.GROWTH: growing.chosen_previews(run, growth, STAGES),
+    }
