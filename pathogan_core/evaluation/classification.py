@@ -9,27 +9,30 @@ are compared by the paired difference, on the same patients and seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation import paired
 from pathogan_core.evaluation.metric import Metric, percentile_interval
-from pathogan_core.evaluation.turing import clopper_pearson, holm
+from pathogan_core.evaluation.paired import (
+    INTERVAL_METHOD,
+    INTERVAL_METHOD_SEEDS,
+    RESAMPLES,
+    Difference,
+    Values,
+)
+from pathogan_core.evaluation.turing import clopper_pearson
 
 REVISION = 1
 """Raised when a change of code changes the measures."""
 THRESHOLD = 0.5
 """A probability from here on is called tumour. Thesis silent; the usual one."""
 
-RESAMPLES = 2000
 AT_ONCE = 250  # resamples: bounds memory to a few 10 MB for a few thousand images
 MEASURES = ("accuracy", "sensitivity", "specificity", "auc")
-INTERVAL_METHOD = "bootstrap over patients, 95%"
-INTERVAL_METHOD_SEEDS = "bootstrap over patients and seeds, 95%"
-
-Values = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,26 +70,6 @@ class HeldOut:
         return {"accuracy": n, "sensitivity": positive, "specificity": n - positive, "auc": n}
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One arm minus the baseline, in one measure.
-
-    Attributes:
-        value: mean over seeds.
-        interval: 95%, from resampling patients and, where there are several, seeds.
-        p_value: two-sided, of the same resamples; at least 2 / (resamples + 1).
-        p_adjusted: after Holm, over the arms that were compared in this measure.
-        seeds, patients: what it rests on. One seed says nothing about training again.
-    """
-
-    value: float
-    interval: tuple[float, float]
-    p_value: float
-    p_adjusted: float
-    seeds: int
-    patients: int
-
-
 def measure(
     held_out: HeldOut, scores: NDArray, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Metric]:
@@ -114,13 +97,13 @@ def measure_seeds(
     Raises:
         PathoganError: scores of another shape, or not probabilities.
     """
-    means, _ = _resampled_means(held_out, [_checked(held_out, scores, "scores")], resamples, seed)
+    means = _resampled_means(held_out, [_checked(held_out, scores, "scores")], resamples, seed)
     method = INTERVAL_METHOD if len(scores) == 1 else INTERVAL_METHOD_SEEDS
     return {
         name: Metric(
             value=float(means[0][name][0]),
             n=n,
-            interval=percentile_interval(_defined(means[0][name][1:])),
+            interval=percentile_interval(paired.defined(means[0][name][1:])),
             interval_method=method,
         )
         for name, n in held_out.counts().items()
@@ -181,64 +164,28 @@ def compare(
         if len(scores) != len(base):
             problem = f"has {len(scores)} runs, the baseline {len(base)}"
             raise _bad(problem, "give the runs of the same seeds", f"arm {name}")
-    means, count = _resampled_means(held_out, [base, *runs.values()], resamples, seed)
-    reference, *others = means
-    found: dict[str, dict[str, Difference]] = {}
-    for arm, values in zip(runs, others, strict=True):
-        found[arm] = {
-            name: _difference(values[name] - reference[name], len(base), count) for name in MEASURES
-        }
-    return _adjusted(found)
+    reference, *others = _resampled_means(held_out, [base, *runs.values()], resamples, seed)
+    return paired.differences(
+        reference,
+        dict(zip(runs, others, strict=True)),
+        seeds=len(base),
+        patients=len(np.unique(held_out.patients)),
+    )
 
 
 def _resampled_means(
     held_out: HeldOut, sets_of_runs: list[NDArray[np.float64]], resamples: int, seed: int
-) -> tuple[list[Values], int]:
-    """Of each set of runs ``[seeds, N]`` the mean over seeds: as observed, then resampled.
-
-    Patients and seeds are drawn apart from each other, and alike for all sets.
-
-    Returns:
-        Values ``[1 + resamples]`` by measure for each set, and the number of patients.
-    """
+) -> list[Values]:
+    """Of each set of runs ``[seeds, N]`` the mean over seeds: `paired.resampled_means`."""
     _, patients = np.unique(held_out.patients, return_inverse=True)
-    count, runs = int(patients.max()) + 1, len(sets_of_runs[0])
-    rng = np.random.default_rng(seed)
-    draws = np.vstack([np.ones(count), _multiplicities(count, resamples, rng)])
-    seeds = np.vstack([np.ones(runs), _multiplicities(runs, resamples, rng)])
-    seeds /= seeds.sum(axis=1, keepdims=True)
-
-    def means(scores: NDArray[np.float64]) -> Values:
-        by_seed = _values(held_out.tumour, patients, scores, draws)
-        return {name: (values * seeds).sum(axis=1) for name, values in by_seed.items()}
-
-    return [means(scores) for scores in sets_of_runs], count
-
-
-def _difference(values: NDArray[np.float64], seeds: int, patients: int) -> Difference:
-    observed, resampled = float(values[0]), _defined(values[1:])
-    below, above = (resampled <= 0).sum(), (resampled >= 0).sum()
-    p_value = min(1.0, 2 * (min(below, above) + 1) / (len(resampled) + 1))
-    interval = percentile_interval(resampled)
-    return Difference(observed, interval, float(p_value), float(p_value), seeds, patients)
-
-
-def _adjusted(found: dict[str, dict[str, Difference]]) -> dict[str, dict[str, Difference]]:
-    """Holm's correction over arms, for each measure apart."""
-    for name in MEASURES:
-        p_values = holm([differences[name].p_value for differences in found.values()])
-        for differences, p_adjusted in zip(found.values(), p_values, strict=True):
-            differences[name] = replace(differences[name], p_adjusted=p_adjusted)
-    return found
-
-
-def _multiplicities(units: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How often each unit is drawn, ``[resamples, units]``, in units - 1 draws with replacement.
-
-    As many draws as units would make the variance of a mean too small by (units - 1) / units:
-    a third, with three seeds.
-    """
-    return rng.multinomial(max(units - 1, 1), [1 / units] * units, resamples).astype(float)
+    return paired.resampled_means(
+        sets_of_runs,
+        lambda runs, draws: _values(held_out.tumour, patients, runs, draws),
+        seeds=len(sets_of_runs[0]),
+        patients=int(patients.max()) + 1,
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def _values(
@@ -297,14 +244,6 @@ def _auc(
 
 def _parts(draws: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return np.array_split(draws, max(1, len(draws) // AT_ONCE))
-
-
-def _defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without resamples that hold no image of a class."""
-    defined = values[~np.isnan(values)]
-    if not len(defined):
-        raise _bad("no resample of patients holds both classes", "test on more patients")
-    return defined
 
 
 def _checked(held_out: HeldOut, runs: NDArray, where: str) -> NDArray[np.float64]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.csv_rows import read_rows
 from pathogan_core.evaluation.turing import (
     ALPHA,
     POOLED,
@@ -20,60 +20,6 @@ from pathogan_core.evaluation.turing import (
 
 ANSWER_COLUMNS = ("reader", "truth", "answer")
 CLASS_COLUMNS = ("class_truth", "class_answer")
-
-
-def read_rows(
-    path: str | Path, required: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a CSV file as (place, values by column), spaces trimmed, column names lower case.
-
-    `place` is "row 3 (line 4)" for error lines. Columns outside `required` and `optional` are
-    ignored.
-
-    Raises:
-        PathoganError: not readable as text, no header, a required column missing, a row with more
-            or fewer cells than the header, no rows.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise PathoganError(
-            f"cannot be read ({reason})", where=path, remedy="give a CSV file"
-        ) from error
-    reader = csv.reader(text.splitlines())
-    header = [name.strip().lower() for name in next(reader, [])]
-    if not any(header):
-        raise PathoganError(
-            "is empty", where=path, remedy=f"give a CSV with the columns {','.join(required)}"
-        )
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise PathoganError(
-            f"column {missing[0]!r} is missing (found: {', '.join(header)})",
-            where=path,
-            remedy=f"the columns are {','.join(required)}, separated by commas",
-        )
-    number = 0
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            number += 1
-            place = f"row {number} (line {reader.line_num})"
-            if len(cells) != len(header):
-                raise PathoganError(
-                    f"{place} has {len(cells)} cells where the header has {len(header)}",
-                    where=path,
-                    remedy="mend that row",
-                )
-            row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            yield place, {k: v for k, v in row.items() if k in (*required, *optional)}
-    except csv.Error as error:
-        raise PathoganError(f"is not CSV ({error})", where=path, remedy="mend the file") from error
-    if number == 0:
-        raise PathoganError("has a header but no rows", where=path, remedy="give one row per image")
 
 
 def checked_truth(value: str, column: str, place: str, path: str | Path) -> str:
@@ -148,16 +94,16 @@ def as_table(results: Mapping[str, TuringResult]) -> str:
     Below, if a class was asked for, how well it was named in real, synthetic and all images.
     """
     head = ("reader", "n", "accuracy", "95% interval", "p(50%)", "R as R", "S as S", "d'", "c")
-    lines = _aligned([head, *(_cells(name, result) for name, result in results.items())])
+    lines = aligned([head, *(_cells(name, result) for name, result in results.items())])
     classes = [row for name, result in results.items() for row in _class_rows(name, result)]
     if classes:
         measures = (f"{name} (95%)" for name in ("accuracy", "sensitivity", "specificity"))
-        lines += ["", *_aligned([("class by", "images", "n", *measures), *classes])]
+        lines += ["", *aligned([("class by", "images", "n", *measures), *classes])]
     notes = [f"{name}: {note}" for name, result in results.items() for note in result.notes]
     return "\n".join([*lines, *notes])
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Lines of a table, the first row ruled off: its first column to the left, others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

@@ -33,6 +33,7 @@ import numpy as np
 from PIL import Image
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.csv_rows import read_rows
 from pathogan_core.evaluation.turing import (
     REAL,
     SYNTHETIC,
@@ -45,7 +46,6 @@ from pathogan_core.evaluation.turing_answers import (
     CLASS_COLUMNS,
     checked_class,
     checked_truth,
-    read_rows,
 )
 from pathogan_core.evaluation.turing_classes import ImageClasses
 from pathogan_core.files import atomic_write, cannot_write, write_json

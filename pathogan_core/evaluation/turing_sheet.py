@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.csv_rows import read_rows
 from pathogan_core.evaluation.turing import POOLED
-from pathogan_core.evaluation.turing_answers import checked_class, checked_truth, read_rows
+from pathogan_core.evaluation.turing_answers import checked_class, checked_truth
 from pathogan_core.evaluation.turing_session import (
     CLASS_ANSWER,
     SESSION_FILE,

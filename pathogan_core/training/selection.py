@@ -22,6 +22,7 @@ class Selection:
         of: the program's name of the module that is validated.
         module: that module.
         every: steps between two validations; a run's last step is validated too.
+        begin: the first step that may be validated. A run's last step is, however short the run.
         measure: ``(module in evaluation mode) -> scalars``, 0-d tensors, logged as ``V/<name>``.
         criterion: the scalar that is to be low.
         patience: validations in a row without a new low after which the run ends; 0 for never.
@@ -33,17 +34,18 @@ class Selection:
         module: nn.Module,
         *,
         every: int,
+        begin: int = 0,
         measure: Callable[[nn.Module], Mapping[str, Tensor]],
         criterion: str = "loss",
         patience: int = 0,
     ):
-        self.of, self.every, self.measure = of, every, measure
+        self.of, self.every, self.begin, self.measure = of, every, begin, measure
         self.key, self.patience = f"{VALIDATION}/{criterion}", patience
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
 
     def is_due(self, step: int) -> bool:
         """Whether to validate when `step` steps are done."""
-        return step % self.every == 0
+        return step >= self.begin and step % self.every == 0
 
     @torch.no_grad()
     def validate(self, module: nn.Module) -> Mapping[str, Tensor]:

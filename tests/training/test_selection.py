@@ -30,7 +30,12 @@ class Scalar(nn.Module):
 
 
 def climbing(
-    target: float = 10.0, *, every: int = 3, patience: int = 0, noise: float = 0.0
+    target: float = 10.0,
+    *,
+    every: int = 3,
+    begin: int = 0,
+    patience: int = 0,
+    noise: float = 0.0,
 ) -> Program:
     """The weight grows by 1 a step; its validation loss is its distance to `target`."""
     module = Scalar()
@@ -40,7 +45,7 @@ def climbing(
 
     phase = Phase("T", "scalar", torch.optim.SGD(module.parameters(), 1.0), loss, images=1)
     selection = Selection(
-        "scalar", module, every=every, patience=patience,
+        "scalar", module, every=every, begin=begin, patience=patience,
         measure=lambda scalar: {"loss": (scalar.weight - target).abs()},
     )  # fmt: skip
     return Program({"scalar": module}, [phase], selection=selection)
@@ -94,6 +99,16 @@ def test_best_weights_are_those_of_the_lowest_validation_loss(tmp_path: Path) ->
     assert validated == {step: abs(step - 10) for step in (3, 6, 9, 12, 15, 18, 20)}
 
 
+@pytest.mark.parametrize(("begin", "best"), [(0, 9), (9, 9), (10, 12), (16, 18), (50, 20)])
+def test_nothing_is_best_before_the_window_begins(tmp_path: Path, begin: int, best: int) -> None:
+    """The last step is validated however short the run."""
+    program = climbing(target=10, begin=begin)
+    train(program, tmp_path, steps=20, seed=0)
+    assert program.best("scalar").weight.item() == best
+    validated = [line["step"] for line in lines(tmp_path) if "V/loss" in line]
+    assert validated == [step for step in (3, 6, 9, 12, 15, 18) if step >= begin] + [20]
+
+
 def test_a_run_shorter_than_an_epoch_is_validated_at_its_end(tmp_path: Path) -> None:
     program = climbing(every=50)
     train(program, tmp_path, steps=7, seed=0)
@@ -120,10 +135,13 @@ def test_an_equal_loss_is_no_new_low() -> None:
     assert [selection.exhausted(losses) for losses in ([3, 3], [3, 3, 3], [3, 3, 2])] == [0, 1, 0]
 
 
+@pytest.mark.parametrize("begin", [0, 7])
 @pytest.mark.parametrize("stop_at", [0, 2, 3, 8, 9, 10, 13])
-def test_interrupted_selection_equals_uninterrupted(tmp_path: Path, stop_at: int) -> None:
+def test_interrupted_selection_equals_uninterrupted(
+    tmp_path: Path, stop_at: int, begin: int
+) -> None:
     """Steps 2, 8 end in a validation; 3, 9 follow one; patience ends at step 15."""
-    arguments = {"target": 10, "patience": 2, "noise": 0.3}
+    arguments = {"target": 10, "begin": begin, "patience": 2, "noise": 0.3}
     whole, rest = climbing(**arguments), climbing(**arguments)
     ended = train(whole, tmp_path / "whole", steps=30, seed=1, options=EVERY_STEP)
     interrupted_at(climbing(**arguments), stop_at, tmp_path / "halves", steps=30)
