@@ -28,6 +28,9 @@ HEAD = np.array([73.0, 88.0, 69.0], np.float32)
 
 MIDDLE = np.array([75.0, 119.5, 119.5], np.float32)
 
+AVERAGE_SIZE = 0.955
+"""Size of an average patient relative to the template."""
+
 SITES = {"frontal": 0.40, "temporal": 0.29, "parietal": 0.22, "occipital": 0.09}
 
 
@@ -147,7 +150,7 @@ def plan_glioma(rng: np.random.Generator, template: BrainTemplate, grade: str) -
 
 def in_average_patient(point: np.ndarray) -> np.ndarray:
     """Voxel [..., 3] at which a template voxel [..., 3] lies in a patient of average size."""
-    return (point - CENTRE) * 0.955 + MIDDLE
+    return (point - CENTRE) * AVERAGE_SIZE + MIDDLE
 
 
 def every_voxel(template: BrainTemplate, coarse: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from pathogan_core.cohorts.brain_anatomy import Anatomy
 from pathogan_core.cohorts.brain_shape import Displacement
 from pathogan_core.cohorts.brain_template import CENTRE, BrainTemplate
 from pathogan_core.cohorts.brain_tumours import (
+    AVERAGE_SIZE,
     MIDDLE,
     every_voxel,
     in_average_patient,
@@ -43,9 +44,9 @@ DIAMETER_SPREAD = (0.32, 0.48)
 SITES = {"junction": 0.75, "cerebellum": 0.15, "deep": 0.10}
 """Grey-white junction of the hemispheres, cerebellum, deep white and grey matter."""
 
-UPTAKES = (0.17, 0.8)
+UPTAKES = (0.22, 0.8)
 """Least and most contrast agent in a metastasis, mmol/l: the faintest is a little brighter than
-white matter."""
+white matter once its rim is blurred."""
 
 DISPLACING_MM = 7.0
 """Radius from which a metastasis displaces tissue."""
@@ -133,7 +134,7 @@ def draw_character(rng: np.random.Generator) -> Character:
         diameter=float(MEDIAN_DIAMETER_MM * rng.lognormal(0, DIAMETER_SPREAD[0])),
         necrotic=float(rng.uniform(0.7, 1.0) if ring_former else rng.uniform(0.0, 0.3)),
         rim=float(rng.lognormal(np.log(2.3), 0.25)),
-        uptake=float(rng.lognormal(np.log(0.28), 0.35)),
+        uptake=float(rng.lognormal(np.log(0.32), 0.32)),
         oedema=float(rng.lognormal(np.log(2.5), 0.8)) if rng.random() < 0.8 else 0.0,
         height=float(np.clip(rng.normal(86, 18), 50, 120)),
         bleeding=bool(rng.random() < 0.1),
@@ -190,28 +191,28 @@ def average_sites(template: BrainTemplate) -> dict[str, np.ndarray]:
 
 def own_sites(anatomy: Anatomy, template: BrainTemplate) -> dict[str, np.ndarray]:
     """Voxels [n, 3] of a patient's volume in which small metastases may be seeded, by site."""
-    start = np.array([s.start for s in anatomy.box])
-    white = anatomy.white
-    tissue = anatomy.brain & (anatomy.csf < 0.3) & (anatomy.ventricle > 3) & (anatomy.depth > 2)
-    border = tissue & (white > 0.15) & (white < 0.85) & (anatomy.depth < 24)
-    found = {
-        "junction": border & (anatomy.deep < 0.05),
-        "cerebellum": tissue & (anatomy.depth > 4),
-        "deep": tissue & (anatomy.depth > 16),
+    tissue = anatomy.brain & (anatomy.csf < 0.3) & (anatomy.ventricle > 3)
+    hind = as_if_average(template.cerebellum, anatomy)
+    below = as_if_average(every_voxel(template, template.cerebellar_depth), anatomy)
+    cerebrum = tissue & (hind < 0.1) & (anatomy.depth > 2)
+    border = cerebrum & (anatomy.white > 0.15) & (anatomy.white < 0.85)
+    wanted = {
+        "junction": border & (anatomy.deep < 0.05) & (anatomy.depth < 24),
+        "cerebellum": tissue & (hind > 0.9) & (below > 4),
+        "deep": cerebrum & (anatomy.depth > 16),
     }
-    result = {}
-    for site, where in found.items():
-        places = np.argwhere(where) + start
-        hind = in_template(template.cerebellum, places)
-        result[site] = places[hind > 0.9 if site == "cerebellum" else hind < 0.1]
-    return result
+    corner = np.array([s.start for s in anatomy.box])
+    return {site: np.argwhere(where) + corner for site, where in wanted.items()}
 
 
-def in_template(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """A template map at the voxels [n, 3] of a patient, as if of average form."""
-    point = np.rint((places - MIDDLE) / 0.955 + CENTRE).astype(int)
-    point = np.clip(point, 0, np.array(values.shape) - 1)
-    return values[tuple(point.T)]
+def as_if_average(values: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+    """A template map on the patient's box, as if the patient were of average form."""
+    axes = [
+        np.rint((np.arange(s.start, s.stop) - middle) / AVERAGE_SIZE + centre).astype(int)
+        for s, middle, centre in zip(anatomy.box, MIDDLE, CENTRE, strict=True)
+    ]
+    inside = [a.clip(0, n - 1) for a, n in zip(axes, values.shape, strict=True)]
+    return values[np.ix_(*inside)]
 
 
 def place(

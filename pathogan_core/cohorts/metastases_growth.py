@@ -119,9 +119,9 @@ def lesion_level(rng: np.random.Generator, plan: Metastasis, anatomy: Anatomy) -
     bumps = 0.1 * radius * RandomField(rng, size, max(0.5 * radius, 1.5)).everywhere()
     bumps += 0.05 * radius * RandomField(rng, size, max(0.2 * radius, 1.2)).everywhere()
     level += np.clip(bumps, -0.3 * radius, 0.3 * radius)
-    # A metastasis is round and firm: fluid and the surface only dent it, and never its middle.
+    # A metastasis is round and firm: fluid only dents it, and never its middle.
     middle = ellipsoid_level(axes, np.zeros(3), np.ones(3), 0.0)
-    border = 0.35 * fluid_border(anatomy) + 2 * np.clip(0.5 - anatomy.depth, 0, None)
+    border = 0.35 * fluid_border(anatomy)
     level += border * np.clip(1.4 * middle / radius - 0.4, 0, 1)
     return ndimage.gaussian_filter(level, 0.7) if radius > 3 else level
 

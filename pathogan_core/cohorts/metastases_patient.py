@@ -37,7 +37,7 @@ from pathogan_core.cohorts.metastases import (
 from pathogan_core.cohorts.metastases_growth import grow_metastases, no_tumour
 from pathogan_core.errors import PathoganError
 
-REVISION: int = 1
+REVISION: int = 2
 """Bump whenever the voxels of a given (seed, index, group) change."""
 
 Group = Literal["metastases", "normal"]
@@ -98,7 +98,7 @@ def simulate_metastases(index: int, seed: int, group: Group) -> SimulatedMetasta
     image = render(stream(index, seed, group, 4), drawn)
     tissues = {name: in_volume(mask, drawn.anatomy) for name, mask in drawn.tumour.masks.items()}
     return SimulatedMetastases(
-        patient=f"{group}_{index + 1:03d}",
+        patient=name_subject(index, group),
         group=group,
         volume=in_volume(image, drawn.anatomy),
         tissues=tissues,
@@ -111,6 +111,11 @@ def simulate_metastases(index: int, seed: int, group: Group) -> SimulatedMetasta
             "voxels": {name: int(mask.sum()) for name, mask in tissues.items()},
         },
     )
+
+
+def name_subject(index: int, group: Group) -> str:
+    """Name of subject `index` (from 0) of a group, unique in a cohort."""
+    return f"{group}_{index + 1:03d}"
 
 
 def stream(index: int, seed: int, group: Group, purpose: int) -> np.random.Generator:

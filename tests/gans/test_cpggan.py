@@ -16,7 +16,8 @@ from pathogan_core.gans.cpggan_networks import reduced, seen_at
 from pathogan_core.gans.growth import Stage
 from pathogan_core.training.batches import DeviceImages
 from pathogan_core.training.distribution import Distribution
-from pathogan_core.training.loop import LoopOptions, train
+from pathogan_core.training.log import read_log
+from pathogan_core.training.loop import LOG, LoopOptions, train
 from pathogan_core.training.phases import Turn
 from pathogan_core.training.randomness import generator_for
 
@@ -208,9 +209,49 @@ def test_the_boxes_gap_is_that_of_right_and_wrong_boxes():
 
     condition = torch.zeros(3, 1, 4, 4)
     condition[0, 0, 0], condition[1, 0, 1], condition[2, 0, 2] = 1, 1, 1
-    assert cpggan.boxes_gap(overlap, condition, condition) == pytest.approx(0.25)
+    gaps = cpggan.boxes_gaps(overlap, condition, condition)
+    assert gaps.tolist() == pytest.approx([0.25] * 3)
     same = condition[:1].expand(3, -1, -1, -1)
-    assert cpggan.boxes_gap(overlap, same, same) == 0
+    assert cpggan.boxes_gaps(overlap, same, same).tolist() == [0, 0, 0]
+
+
+def test_the_mismatch_term_asks_for_a_gap_and_is_content_with_one():
+    assert float(cpggan.mismatch_loss(torch.zeros(2))) == pytest.approx(np.log(2))
+    gaps = torch.tensor([-2.0, 6.0], requires_grad=True)
+    cpggan.mismatch_loss(gaps).backward()
+    slopes = gaps.grad * 2  # of a mean of two
+    assert slopes.tolist() == pytest.approx([-1 / (1 + np.exp(-2)), -1 / (1 + np.exp(6))])
+
+
+def test_the_mismatch_term_is_the_only_difference_that_its_weight_makes():
+    losses, gaps = [], []
+    for weight in (0.0, 2.0):
+        config = small(mismatch_weight=weight)
+        generator, discriminator = networks(config)
+        d_loss, _ = cpggan.losses(config, images(), boxes(), generator, discriminator)
+        loss, scalars = d_loss(turn_at(100))
+        losses.append(loss)
+        gaps.append(scalars["boxes_gap"])
+        loss.backward()
+    assert torch.equal(*gaps)
+    shown, condition = images()[turn_at(100).indices(4, 20)], None
+    condition = config.condition((boxes()[turn_at(100).indices(4, 20)] + 1) / 2)
+    with torch.no_grad():
+        found = cpggan.boxes_gaps(discriminator, shown, condition)
+    torch.testing.assert_close(losses[1] - losses[0], 2 * cpggan.mismatch_loss(found))
+
+
+def test_the_mismatch_term_makes_the_critic_look_at_boxes(tmp_path):
+    """After as many steps on images that show their own box, bright on grey."""
+    drawn, gaps = boxes(64), {}
+    shown = ((drawn[torch.arange(64)][:, 0].numpy() + 1) * 100 + 20).astype(np.uint8)
+    for weight in (0.0, 5.0):
+        config = small(stable_images=4, fade_images=4, mismatch_weight=weight)
+        program = cpggan.program(config, DeviceImages(shown), drawn, seed=0)
+        folder = tmp_path / str(weight)
+        train(program, folder, steps=160, seed=0, options=LoopOptions(tick_steps=20))
+        gaps[weight] = read_log(folder / LOG)[-1]["D/boxes_gap"]
+    assert gaps[5.0] > 3 * max(gaps[0.0], 0.05)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +335,8 @@ def test_the_condition_is_1_in_a_box_and_outside_as_configured():
     ("name", "value"),
     [
         ("crop_pixels", 3), ("condition_channels", -2), ("entrance", "beside"), ("outside", 1.0),
-        ("label_flips", 1.5), ("flipped", ("real",)), ("image_size", 24), ("batch_sizes", (3,)),
+        ("label_flips", 1.5), ("mismatch_weight", -1.0), ("flipped", ("real",)),
+        ("image_size", 24), ("batch_sizes", (3,)),
     ],
 )  # fmt: skip
 def test_a_configuration_that_cannot_be_is_refused_by_name(name, value):

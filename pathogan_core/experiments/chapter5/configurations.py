@@ -25,6 +25,7 @@ _CPGGAN = {
     "outside": "outside",
     "label_flips": "label_flips",
     "flipped": "flipped",
+    "mismatch_weight": "mismatch_weight",
     "bf16": "bf16",
 }
 

@@ -41,7 +41,7 @@ class Parameters:
         every: of a normal subject's slices every n-th is used.
         gans: which CPGGANs, of `GANS`.
         gan_width, gan_latent, gan_batches, gan_rate, stable_images, fade_images,
-            condition_channels, entrance, outside, label_flips, flipped: see
+            condition_channels, entrance, outside, label_flips, flipped, mismatch_weight: see
             `gans.cpggan.CPGGANConfig`.
         gan_images: real images that a CPGGAN is trained with.
         asked_images: generated images on which it is measured whether lesions lie in the boxes.
@@ -77,6 +77,7 @@ class Parameters:
     outside: float = -1.0
     label_flips: float = 0.0
     flipped: tuple[str, ...] = ("critic",)
+    mismatch_weight: float = 0.0
     asked_images: int = 60
     shift: float = 0.1
     zoom: float = 0.1
