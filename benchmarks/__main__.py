@@ -1,11 +1,11 @@
-"""Measure training, simulation and preparation on this machine: `python -m benchmarks`."""
+"""Measure training, detection, simulation, preparation on this machine: `python -m benchmarks`."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, NoReturn
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from benchmarks.cohorts import OPERATIONS, CohortCase
+from benchmarks.detection import DETECTORS, DetectionCase
 from benchmarks.elsewhere import compared
 from benchmarks.machine import described, machine
 from benchmarks.methods import METHODS
@@ -25,8 +26,14 @@ from pathogan_core.files import cannot_write, write_json
 SCHEMA = 2  # of the JSON file
 DEVICES = ("cpu", "cuda")
 CUDA_STEPS = (50, 500)  # warm-up, timed
+CUDA_IMAGES = (20, 200)
 SCANS, WORKERS = 8, (1, 2)
 
+SIZES = {
+    **{name: tuple(method.sizes) for name, method in METHODS.items()},
+    **{name: tuple(detector.sizes) for name, detector in DETECTORS.items()},
+}
+WHAT = (*SIZES, *OPERATIONS)
 QUICK_STEPS, QUICK_SCANS, QUICK_WORKERS = (1, 2), 1, (1,)
 
 Run = Callable[..., Any]
@@ -45,17 +52,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--only",
         nargs="+",
-        choices=(*METHODS, *OPERATIONS),
-        default=(*METHODS, *OPERATIONS),
+        choices=WHAT,
+        default=WHAT,
         metavar="WHAT",
-        help=f"of {', '.join((*METHODS, *OPERATIONS))}; all by default",
+        help=f"of {', '.join(WHAT)}; all by default",
     )
     made.add_argument(
-        "--size", type=whole, nargs="+", metavar="PIXELS", help="train at these only; default: all"
+        "--size", type=whole, nargs="+", metavar="PIXELS", help="images of these only; default: all"
     )
-    made.add_argument("--device", choices=DEVICES, help="train there only; default: on each")
+    made.add_argument("--device", choices=DEVICES, help="networks there only; default: on each")
     made.add_argument("--threads", type=whole, help="of PyTorch; its own default if not given")
-    made.add_argument("--steps", type=whole, help="timed training steps; default: see README.md")
+    made.add_argument("--steps", type=whole, help="timed steps, or images; default: see README.md")
     made.add_argument("--scans", type=whole, help=f"size of the cohort; default: {SCANS}")
     made.add_argument(
         "--workers",
@@ -78,27 +85,20 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def training_cases(given: argparse.Namespace) -> Iterator[TrainingCase]:
-    """Every method, size and precision, on the devices that are wanted and there."""
+def network_cases(given: argparse.Namespace) -> Iterator[TrainingCase | DetectionCase]:
+    """Every method and detector, size and precision, on the devices that are wanted and there."""
     if given.device == "cuda" and not torch.cuda.is_available():
         raise PathoganError("there is none", where="--device cuda", remedy="use --device cpu")
+    refuse_unknown_sizes(given)
     there = [name for name in DEVICES if name == "cpu" or torch.cuda.is_available()]
-    methods = {name: method for name, method in METHODS.items() if name in given.only}
-    known = {size for method in methods.values() for size in method.sizes}
-    if strange := sorted(set(given.size or ()) - known):
-        raise PathoganError(
-            f"nothing is trained at {strange[0]} px",
-            where="--size",
-            remedy=f"choose from {', '.join(map(str, sorted(known)))}" if known else "leave it out",
-        )
-    sized = [
-        (name, size)
-        for name in methods
-        for size in METHODS[name].sizes
-        if size in (given.size or known)
-    ]
-    devices = [given.device] if given.device else there
-    for device, (name, size), bf16 in itertools.product(devices, sized, (False, True)):
+    for device in [given.device] if given.device else there:
+        yield from training_cases(given, device)
+        yield from detection_cases(given, device)
+
+
+def training_cases(given: argparse.Namespace, device: str) -> Iterator[TrainingCase]:
+    """Every method, size and precision that is asked for."""
+    for (name, size), bf16 in itertools.product(sized(given, METHODS), (False, True)):
         method = METHODS[name]
         warmup, timed = method.cpu_steps if device == "cpu" else CUDA_STEPS
         if given.quick:
@@ -107,6 +107,41 @@ def training_cases(given: argparse.Namespace) -> Iterator[TrainingCase]:
             name, size, bf16, device, method.at(size, quick=given.quick),
             warmup=warmup, steps=given.steps or timed, threads=given.threads,
         )  # fmt: skip
+
+
+def detection_cases(given: argparse.Namespace, device: str) -> Iterator[DetectionCase]:
+    """Every detector and size that is asked for."""
+    for name, size in sized(given, DETECTORS):
+        detector = DETECTORS[name]
+        warmup, timed = detector.cpu_images if device == "cpu" else CUDA_IMAGES
+        if given.quick:
+            warmup, timed = QUICK_STEPS
+        yield DetectionCase(
+            name, size, device, detector.at(size, quick=given.quick),
+            warmup=warmup, images=given.steps or timed, threads=given.threads,
+        )  # fmt: skip
+
+
+def sized(given: argparse.Namespace, known: Iterable[str]) -> list[tuple[str, int]]:
+    """Names and sizes that are asked for, of those that are known."""
+    return [
+        (name, size)
+        for name in known
+        if name in given.only
+        for size in SIZES[name]
+        if size in (given.size or SIZES[name])
+    ]
+
+
+def refuse_unknown_sizes(given: argparse.Namespace) -> None:
+    """A size at which nothing of what is asked for works would be left out in silence."""
+    known = {size for name, sizes in SIZES.items() if name in given.only for size in sizes}
+    if strange := sorted(set(given.size or ()) - known):
+        raise PathoganError(
+            f"nothing is measured at {strange[0]} px",
+            where="--size",
+            remedy=f"choose from {', '.join(map(str, sorted(known)))}" if known else "leave it out",
+        )
 
 
 def cohort_cases(given: argparse.Namespace, folder: Path) -> Iterator[CohortCase]:
@@ -126,8 +161,8 @@ def measure(given: argparse.Namespace, run: Run) -> list[Row]:
     """All rows that are asked for, one after the other."""
     rows = []
     with TemporaryDirectory() as folder:
-        cases: list[TrainingCase | CohortCase] = [
-            *training_cases(given),
+        cases: list[TrainingCase | DetectionCase | CohortCase] = [
+            *network_cases(given),
             *cohort_cases(given, Path(folder)),
         ]
         for number, case in enumerate(cases, 1):
@@ -150,7 +185,7 @@ def report(given: argparse.Namespace, run: Run) -> None:
     if not given.quick and (beside := compared(rows)):
         print(f"\n{beside}")
     if given.json:
-        settings = {case.name: case.settings for case in training_cases(given)}
+        settings = {case.name: case.settings for case in network_cases(given)}
         content = {"schema": SCHEMA, "quick": given.quick, "machine": facts, "settings": settings}
         write_json(given.json, content | {"rows": [row.as_json() for row in rows]})
 

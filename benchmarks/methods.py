@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pathogan_core.cad import resnet50
+from pathogan_core.cad import resnet50, yolov3
+from pathogan_core.cad.boxed_images import BoxedImages, BoxedMixture
 from pathogan_core.cad.image_sets import ImageSet, Mixture
 from pathogan_core.gans import dcgan, munit, pggan, simgan
 from pathogan_core.training.batches import DeviceImages
@@ -104,6 +105,20 @@ def _resnet(size: int, settings: Settings, device: torch.device) -> Program:
     return program
 
 
+def _yolov3(size: int, settings: Settings, device: torch.device) -> Program:
+    """At one size, with two boxes an image, and without validation."""
+    images = random_images(size)
+    rng = np.random.default_rng(SEED)
+    low = rng.uniform(0, 0.7, (2 * IMAGES, 2))
+    boxes = size * np.hstack([low, low + rng.uniform(0.05, 0.3, low.shape)])
+    noise = BoxedImages("noise", images, boxes, np.arange(2 * IMAGES) // 2)
+    config = yolov3.YOLOv3Config(train_sizes=(size,), **settings)
+    training = BoxedMixture([noise], device)
+    program = yolov3.program(config, training, images[:1], lambda found: 0.0, SEED, device)
+    program.selection = None
+    return program
+
+
 _THESIS_3 = {"width": 32, "batch_size": 64}
 _NO_WARMUP = {"warmup_steps": 0, "burst_every": 0}  # every step has the usual five critic updates
 _PGGAN = {"width": 128, "full_width_to": 64, "batch_sizes": (8,)}
@@ -139,4 +154,5 @@ METHODS: dict[str, Method] = {
     "resnet50": Method(
         _resnet, {"depth": 50, "batch_size": 16}, {60: {}, 224: {}}, {"batch_size": 2}
     ),
+    "yolov3": Method(_yolov3, {"batch_size": 2}, {128: {}}, {"width": 0.05, "depth": 0.1}),
 }  # fmt: skip

@@ -73,10 +73,9 @@ class TrainingCase:
             train(program, Path(folder), steps=self.warmup + self.steps, seed=SEED, options=options)
         (first_step, first_images, begun), (last_step, last_images, ended) = marks[0], marks[-1]
         spent = ended - begun
-        threads = torch.get_num_threads()
         return Row(
             measured=self.name,
-            on=f"{self.device}, {threads} thread{'s' if threads > 1 else ''}",
+            on=with_threads(self.device),
             unit="step",
             units=last_step - first_step,
             wall_s=spent.wall_s,
@@ -85,3 +84,9 @@ class TrainingCase:
             images=last_images - first_images,
             peak_device_bytes=torch.cuda.max_memory_allocated(device) if on_cuda else None,
         )
+
+
+def with_threads(device: str) -> str:
+    """E.g. ``cpu, 2 threads``."""
+    threads = torch.get_num_threads()
+    return f"{device}, {threads} thread{'s' if threads > 1 else ''}"

@@ -37,7 +37,7 @@ class Chapter:
 
 CHAPTERS = tuple(
     Chapter(Path(f"notebooks/{name}.ipynb"), Path(f"notebooks/params/{name}.demo.yaml"))
-    for name in ("ch3_brain_mri_wgan", "ch4_pggan_munit")
+    for name in ("ch3_brain_mri_wgan", "ch4_pggan_munit", "ch5_cpggan")
 )
 
 # What the site is made of. `pathogan_core` is for the API pages and the published tables.

@@ -13,8 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "pathogan_core"
 BASE = {"errors", "files", "places"}
+# What lies between the base and the rooms, and what it may import besides both of these.
+SHARED = {"boxes": {"numpy"}}
 
-# room -> rooms it may import besides itself and the base
+# room -> rooms it may import besides itself, the base and what is shared
 ROOMS: dict[str, set[str]] = {
     "cohorts": set(),
     "training": set(),
@@ -61,7 +63,7 @@ def test_every_folder_of_the_package_is_a_known_room() -> None:
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_imports_only_from_those_before_it(room: str) -> None:
-    allowed = BASE | ROOMS[room] | {room}
+    allowed = BASE | set(SHARED) | ROOMS[room] | {room}
     found = []
     for path in sorted((PACKAGE / room).rglob("*.py")):
         for name, line in imports_of(path):
@@ -78,6 +80,17 @@ def test_the_base_imports_only_the_standard_library() -> None:
             if top == "pathogan_core":
                 continue
             assert top in sys.stdlib_module_names, f"{name}.py:{line} imports {module}"
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_what_is_shared_imports_little_and_no_room(name: str) -> None:
+    for module, line in imports_of(PACKAGE / f"{name}.py"):
+        top, *inner = module.split(".")
+        if top == "pathogan_core":
+            assert not inner or inner[0] in BASE, f"{name}.py:{line} imports {module}"
+        else:
+            known = top in sys.stdlib_module_names or top in SHARED[name]
+            assert known, f"{name}.py:{line} imports {module}"
 
 
 def test_only_figures_draws_in_the_library() -> None:

@@ -19,14 +19,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import cohorts
+from benchmarks import cohorts, detection
 from benchmarks.__main__ import main
 from benchmarks.cohorts import CohortCase
+from benchmarks.detection import DETECTORS, DetectionCase
 from benchmarks.elsewhere import CPU_S_PER_STEP, compared
 from benchmarks.methods import METHODS
 from benchmarks.rows import Row, table
 from benchmarks.training import TrainingCase
 from benchmarks.usage import Reading, in_fresh_process, now
+from pathogan_core.cad import yolov3
 from pathogan_core.cohorts import brain_simulation, simulated
 from pathogan_core.cohorts.brain_patient import SimulatedPatient, draw_grade
 from pathogan_core.cohorts.cases import SEQUENCES, TISSUES
@@ -42,10 +44,12 @@ TRAININGS = {
     for method, sizes in {
         "dcgan": (64, 128), "wgan": (64, 128), "pggan": (64,), "pggan-plain": (64,),
         "munit": (60, 224), "simgan": (60, 224), "resnet18": (60, 224), "resnet50": (60, 224),
+        "yolov3": (128,),
     }.items()
     for size in sizes
     for precision in ("fp32", "bf16")
 }  # fmt: skip
+DETECTIONS = {"yolov3-detect 416 px fp32"}
 OPERATIONS = {"simulate", "check", "prepare", "prepare-simulated"}
 
 
@@ -121,9 +125,10 @@ def test_a_quick_run_prints_every_row_and_writes_the_same_figures(tmp_path, caps
     written = json.loads(path.read_text())
     names = [field.name for field in fields(Row)]
     rows = [Row(**{name: row[name] for name in names}) for row in written["rows"]]
-    assert {row.measured for row in rows} == TRAININGS | OPERATIONS
-    assert len(rows) == len(TRAININGS | OPERATIONS)
-    assert written["settings"].keys() == TRAININGS
+    everything = TRAININGS | DETECTIONS | OPERATIONS
+    assert {row.measured for row in rows} == everything
+    assert len(rows) == len(everything)
+    assert written["settings"].keys() == TRAININGS | DETECTIONS
     assert written["rows"] == [row.as_json() for row in rows]
     assert written["quick"] is True
     assert written["machine"]["libraries"]["torch"] == version("torch")
@@ -132,8 +137,9 @@ def test_a_quick_run_prints_every_row_and_writes_the_same_figures(tmp_path, caps
     assert table(rows) in printed
     for row in rows:
         assert min(row.units_per_s, row.cpu_s_per_unit, row.peak_memory_bytes) > 0
+        unit = "step" if row.measured in TRAININGS else "image"
         assert (row.on, row.unit) == (
-            ("cpu, 1 thread", "step") if row.measured in TRAININGS else ("1 worker", "scan")
+            ("1 worker", "scan") if row.measured in OPERATIONS else ("cpu, 1 thread", unit)
         )
         assert row.peak_device_bytes is None
 
@@ -220,11 +226,34 @@ def test_the_plain_script_computes_the_same_with_more_work(tmp_path):
     torch.testing.assert_close(plain, ours, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["munit", "simgan", "resnet18"])
+@pytest.mark.parametrize("method", ["munit", "simgan", "resnet18", "yolov3"])
 def test_a_row_counts_the_real_images_that_its_steps_consumed(method):
-    case = tiny(method, 60)
+    case = tiny(method, 128 if method == "yolov3" else 60)
     batches = 2 if method == "munit" else 1  # its translators see real images, too
     assert case.measure().images == 3 * batches * case.settings.get("batch_size", 1)
+
+
+def test_a_detector_is_timed_on_the_images_after_those_that_are_not(monkeypatch):
+    clock, find = FakeClock(5, 5), detection.predict
+
+    def charging(network: Any, images: Any, *arguments: Any, **options: Any) -> Any:
+        clock.advance(len(images) * 3, len(images) * 4)
+        return find(network, images, *arguments, **options)
+
+    monkeypatch.setattr(detection, "predict", charging)
+    settings = DETECTORS["yolov3-detect"].at(416, quick=True)
+    row = DetectionCase("yolov3-detect", 416, "cpu", settings, warmup=1, images=2).measure(
+        clock.read
+    )
+    assert (row.units, row.units_per_s, row.cpu_s_per_unit) == (2, 1 / 3, 4)
+    assert (row.unit, row.images) == ("image", None)
+
+
+def test_a_detector_is_measured_at_the_papers_width():
+    config = yolov3.YOLOv3Config(**DETECTORS["yolov3-detect"].at(416, quick=False))
+    trained = yolov3.YOLOv3Config(**METHODS["yolov3"].at(128, quick=False))
+    assert (config.width, config.depth, trained.width, trained.depth) == (1, 1, 1, 1)
+    assert trained.batch_size == 2
 
 
 def test_figures_from_elsewhere_stand_beside_those_of_a_processor_only():
@@ -315,7 +344,14 @@ def test_a_killed_measurement_is_one_line():
         in_fresh_process(os._exit, 1)
 
 
-@pytest.mark.parametrize("case", [tiny("pggan"), CohortCase("prepare", 2, 8, Path("folder"))])
+@pytest.mark.parametrize(
+    "case",
+    [
+        tiny("pggan"),
+        DetectionCase("yolov3-detect", 416, "cpu", {}, 1, 1),
+        CohortCase("prepare", 2, 8, Path("folder")),
+    ],
+)
 def test_cases_can_be_sent_to_a_process(case):
     assert pickle.loads(pickle.dumps(case.measure)).__self__ == case
 
@@ -326,6 +362,7 @@ def test_cases_can_be_sent_to_a_process(case):
         ["--only", "cyclegan"],
         ["--size", "100"],
         ["--size", "224", "--only", "pggan"],
+        ["--size", "128", "--only", "yolov3-detect"],
         ["--size", "64", "--only", "check"],
         ["--only"],
         ["--device", "tpu"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,6 @@ def turing(
     from pathogan_core.evaluation import turing_answers
     from pathogan_core.evaluation.turing import judge_readers
     from pathogan_core.evaluation.turing_session import score_answers
-    from pathogan_core.files import write_json
 
     positive = positive and positive.strip().lower()
     if key is None:
@@ -57,10 +56,52 @@ def turing(
     else:
         results = score_answers(answers, key, positive=positive)
     figures = {reader: result.as_dict() for reader, result in results.items()}
+    _report(figures, turing_answers.as_table(results), turing_answers.explain(results), json)
+
+
+@app.command()
+def boxes(
+    truth: Annotated[Path, typer.Option(help="CSV with image,xmin,ymin,xmax,ymax.")],
+    detections: Annotated[Path, typer.Option(help="CSV with image,xmin,ymin,xmax,ymax,score.")],
+    images: Annotated[Path, typer.Option(help="Text file that names every image, one to a line.")],
+    threshold: Annotated[
+        float, typer.Option(help="Score from which a detection counts at the operating point.")
+    ] = 0.001,
+    patients: Annotated[
+        Path | None, typer.Option(help="CSV with image,patient: adds 95% intervals.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures here; without it they go to stdout.")
+    ] = None,
+) -> None:
+    """Detection: sensitivity and false positives per image at IoU 0.25 and 0.5, and the FROC.
+
+    Boxes are in pixels, in continuous coordinates: width is xmax - xmin. By descending score each
+    detection takes the free truth box of highest IoU that reaches the threshold; all others are
+    false positives. Images without truth boxes are lesion-free.
+
+    Without --json the JSON is all that stdout holds and the tables go to stderr; with it the
+    tables go to stdout.
+    """
+    from pathogan_core.evaluation import detection_files
+
+    names = detection_files.read_images(images)
+    figures = detection_files.evaluate(
+        detection_files.read_truth(truth, names),
+        detection_files.read_detections(detections, names),
+        None if patients is None else detection_files.read_patients(patients, names),
+        threshold=threshold,
+    )
+    _report(figures, detection_files.as_table(figures), detection_files.explain(figures), json)
+
+
+def _report(figures: Any, table: str, words: str, json: Path | None) -> None:
+    """The JSON alone on stdout and what people read on stderr, or that on stdout and JSON filed."""
+    from pathogan_core.files import write_json
+
     if json is None:
         typer.echo(dumps(figures, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         write_json(json, figures)
-    paragraphs = [fill(text, LINE) for text in turing_answers.explain(results).splitlines()]
-    readable = "\n\n".join([turing_answers.as_table(results), *paragraphs])
+    readable = "\n\n".join([table, *(fill(text, LINE) for text in words.splitlines())])
     typer.echo(f"\n{readable}", err=json is None)

@@ -18,8 +18,8 @@ from pathogan_core.files import atomic_write, cannot_write, sha256_of_file, writ
 if TYPE_CHECKING:
     import numpy as np
 
+    from pathogan_core.cli.artists import Artist
     from pathogan_core.experiments.store import Run
-    from pathogan_core.gans.dcgan import Generator
 
 PROVENANCE = "generated.json"
 BATCH = 64
@@ -41,6 +41,13 @@ def generate(
     ],
     count: Annotated[int, typer.Option("-n", "--count", help="How many images.")] = 64,
     seed: Annotated[int, typer.Option(help="Same run and seed, same images.")] = 0,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with image,xmin,ymin,xmax,ymax: the boxes that a CPGGAN is asked for, "
+            "image by image; without it those that are stored with a committed run, moved about."
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help=f"PNG file to show the first {SHEET_IMAGES} of them in, side by side."),
@@ -48,10 +55,16 @@ def generate(
 ) -> None:
     """Draw images with a finished run's generator.
 
+    Of a CPGGAN the folder also holds the boxes that were asked for, as CSV and in COCO's format,
+    and a model card.
+
     Image i depends on the run and the seed, not on how many are drawn.
 
     The folder appears whole or not at all.
     """
+    from pathogan_core.cli.artists import artist_of
+    from pathogan_core.cli.boxed_images import write_boxes, write_card
+
     if count < 1:
         raise PathoganError(f"is {count}", where="-n", remedy="draw at least 1 image")
     if sheet is not None and sheet.suffix.lower() != ".png":
@@ -59,12 +72,15 @@ def generate(
     out = out.expanduser().resolve()
     _refuse_occupied(out)
     found = find_run(run)
-    generator = _generator_of(found)
+    artist = artist_of(found, count, seed, boxes)
     with whole_folder(out) as folder:
-        images = _drawn(generator, found.record.config["latent"], count, seed)
-        first = _write_images(images, count, folder)
+        first = _write_images(_drawn(artist, count, seed), count, folder)
         told = provenance(found, count, seed)
         write_json(folder / PROVENANCE, told)
+        if artist.boxes is not None:
+            names = [_name(number) for number in range(count)]
+            write_boxes(folder, names, artist.boxes, first.shape[-1])
+            write_card(folder, told, found.record.metrics)
         if sheet is not None:
             sheet = sheet.expanduser().resolve()
             inside = sheet.is_relative_to(out)
@@ -136,14 +152,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:NAMES_TOLD]) + (", ..." if names[NAMES_TOLD:] else "")
 
 
-def _generator_of(run: Run) -> Generator:
-    from pathogan_core.experiments import chapter3
-
-    if (chapter := run.record.chapter) != "ch3":
-        raise PathoganError(f"is a run of {chapter}", where=run.folder, remedy="name one of ch3")
-    return chapter3.load_generator(run)
-
-
 def provenance(run: Run, count: int, seed: int) -> dict[str, Any]:
     """The content of `generated.json`: what drew the images, and what it had learnt from.
 
@@ -213,18 +221,21 @@ def _refuse_occupied(out: Path) -> None:
         raise cannot_write(out, error) from error
 
 
-def _drawn(generator: Generator, latent: int, count: int, seed: int) -> Iterator[np.ndarray]:
-    """The images of `chapter3.generated`, uint8 ``[S, S]``, without holding them all in memory."""
+def _drawn(artist: Artist, count: int, seed: int) -> Iterator[np.ndarray]:
+    """The images, uint8 ``[S, S]``, without holding them all in memory."""
     import numpy as np
     import torch
 
-    from pathogan_core.gans.sampling import draw, latent_stream
-    from pathogan_core.training.batches import to_uint8
+    from pathogan_core.gans.sampling import latent_stream
 
     stream = latent_stream(seed)
     for begin in range(0, count, BATCH):
-        latents = torch.from_numpy(stream.standard_normal((BATCH, latent), np.float32))
-        yield from to_uint8(draw(generator, latents))[: count - begin, 0].numpy()
+        latents = torch.from_numpy(stream.standard_normal((BATCH, artist.latent), np.float32))
+        yield from artist.draw(latents, begin)[: count - begin]
+
+
+def _name(number: int) -> str:
+    return f"{number:06}.png"
 
 
 def _write_images(images: Iterator[np.ndarray], count: int, folder: Path) -> np.ndarray:
@@ -236,7 +247,7 @@ def _write_images(images: Iterator[np.ndarray], count: int, folder: Path) -> np.
     first: list[np.ndarray] = []
     with tqdm(images, total=count, unit="image", leave=False, disable=None) as bar:
         for number, image in enumerate(bar):
-            with atomic_write(folder / f"{number:06}.png") as handle:
+            with atomic_write(folder / _name(number)) as handle:
                 Image.fromarray(image).save(handle, "png")
             if number < SHEET_IMAGES:
                 first.append(image)

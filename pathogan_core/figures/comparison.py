@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.evaluation.classification import MEASURES, Difference
+from pathogan_core.evaluation import classification, detection_comparison
+from pathogan_core.evaluation.paired import Difference
 from pathogan_core.evaluation.turing import ALPHA
 from pathogan_core.evaluation.turing_answers import p_text
 from pathogan_core.figures.grouped_rows import group_names, group_offset, lay_out_rows
@@ -17,6 +18,14 @@ from pathogan_core.figures.style import GUIDE, SYMBOLS, finish, legend_above
 
 DODGE = 0.018  # of the x axis, between two arms' marks at one x
 CLOSEST_TICKS = 0.06  # of the x axis
+MEASURES = tuple(dict.fromkeys((*classification.MEASURES, *detection_comparison.MEASURES)))
+NAMES = {
+    "auc": "AUC",
+    "fps_per_image": "FPs per image",
+    "matched_sensitivity": "sensitivity at matched FPs",
+    "mean_sensitivity": "mean sensitivity",
+}
+DIGITS = {"auc": 3, "fps_per_image": 2}  # of measures that are no shares
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,8 @@ class ComparedArm:
 
     Args:
         label: its row.
-        differences: by measure, as `evaluation.classification.compare` gives them.
+        differences: by measure, as `compare` gives them in `evaluation.classification` and
+            `evaluation.detection_comparison`.
         group: what shares the row, e.g. a way of training; empty if there is one only.
     """
 
@@ -58,7 +68,7 @@ def paired_differences(arms: Sequence[ComparedArm], measure: str = "accuracy") -
 
     Args:
         arms: rows in order of appearance of their labels.
-        measure: of `evaluation.classification.MEASURES`.
+        measure: of `MEASURES`.
 
     Raises:
         PathoganError: no arms, or an unknown measure.
@@ -176,18 +186,18 @@ def _check_measure(measure: str) -> None:
 
 
 def _unit(measure: str) -> int:
-    """Shares are drawn in percentage points, areas under a curve as they are."""
-    return 1 if measure == "auc" else 100
+    """Shares are drawn in percentage points, other measures as they are."""
+    return 1 if measure in DIGITS else 100
 
 
 def _measured(measure: str) -> str:
-    name, unit = ("AUC", "") if measure == "auc" else (measure, ", points")
-    return f"{name} minus baseline{unit}"
+    unit = "" if measure in DIGITS else ", points"
+    return f"{NAMES.get(measure, measure)} minus baseline{unit}"
 
 
 def _amount(value: float, measure: str) -> str:
     """A difference for people, with its sign."""
-    shown = f"{_unit(measure) * value:+.{3 if measure == 'auc' else 1}f}"
+    shown = f"{_unit(measure) * value:+.{DIGITS.get(measure, 1)}f}"
     return shown.replace("-", "−")
 
 

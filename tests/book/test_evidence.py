@@ -490,6 +490,10 @@ def test_the_plan_puts_seeds_together_and_adds_up_their_hours(chapter4: Path) ->
         ("stage-pggan-tumour@framed", "Images of PGGAN, tumour, not cropped first"),
         ("arm-pggan-scratch@epochs", "Arm PGGAN, from\u00a0scratch, equally many epochs"),
         ("pggan-tumour-64@other", "PGGAN tumour 64, other"),
+        ("cpggan-normal-64", "CPGGAN + normal 64"),
+        ("cpggan-64@thesis_loss", "CPGGAN 64, the thesis' loss alone"),
+        ("arm-cpggan-normal-4k", "Detector, 4k CPGGAN + normal"),
+        ("arm-real", "Detector, real only"),
         ("wgan-t1c-large", "wgan-t1c-large"),
         ("arm-real-somehow-seed0", "arm-real-somehow-seed0"),
         ("wgan-0123456789ab", "wgan-0123456789ab"),
@@ -500,10 +504,12 @@ def test_pages_have_words_for_set_ups(setup: str, label: str) -> None:
 
 
 def test_pages_call_arms_as_the_library_does() -> None:
-    from pathogan_core.experiments import published_table2
+    from pathogan_core.experiments import published_table2, published_table4
 
     assert labels.ARMS == published_table2.ARM_LABELS
     assert labels.TRAININGS.keys() == published_table2.TRAINING_LABELS.keys()
+    detection = {row.arm: row.label for row in published_table4.load_detection()}
+    assert labels.DETECTION_ARMS == detection
 
 
 @pytest.mark.parametrize("table", ["table1", "table2", "table3"])

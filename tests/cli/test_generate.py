@@ -245,7 +245,7 @@ MISFIT = "generator.safetensors: does not fit the record beside it"
         (spoilt, "generator.safetensors: has weights that are not finite numbers"),
         (edited(run="wgan-000000000000", setup="x"), "record.json: is the record of another run"),
         (edited(schema=9), "record.json: has schema 9, not 1"),
-        (edited(chapter="ch5"), "is a run of ch5; name one of ch3"),
+        (edited(method="map"), "is a run of map, which draws nothing from noise"),
         (lambda run: (run.folder / RECORD).write_text("{"), "record.json: is not valid JSON"),
         (lambda run: (run.folder / RECORD).unlink(), "is not finished; train it to its end"),
     ],

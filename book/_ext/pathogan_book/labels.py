@@ -20,6 +20,13 @@ ARMS = {
     "simgan": "SimGAN",
     "classic-simgan": "classic + SimGAN",
 }
+GANS = {"cpggan": "CPGGAN", "cpggan-normal": "CPGGAN + normal"}
+# Table 4, as the library calls them.
+DETECTION_ARMS = {"real": "real only"} | {
+    f"{gan}-{thousands}k": f"{thousands}k {shown}"
+    for gan, shown in {**GANS, "image-to-image": "image-to-image"}.items()
+    for thousands in (4, 8, 12)
+}
 # With no place to break: the columns are narrow.
 TRAININGS = {"pretrained": "pre\u2011trained", "scratch": "from\u00a0scratch"}
 
@@ -29,6 +36,8 @@ _WORDS = {
     "class": CLASSES,
     "arm": ARMS,
     "training": TRAININGS,
+    "gan": GANS,
+    "detected": DETECTION_ARMS,
     "added": {"classic": "classic augmentation", **MODELS},
 }
 # Ids of set-ups, and what pages call them; {size} is any number.
@@ -42,6 +51,9 @@ _FORMS = {
     "map-{added}": "Map of {added}",
     "turing-{model}": "Turing test of {model}",
     "arm-{arm}-{training}": "Arm {arm}, {training}",
+    "{gan}-{size}": "{gan} {size}",
+    "pool-{gan}": "Pool of {gan}",
+    "arm-{detected}": "Detector, {detected}",
 }
 
 
@@ -59,6 +71,7 @@ _VARIANTS = {
     r"added([0-9]+)": "{} added",
     r"framed": "not cropped first",
     r"epochs": "equally many epochs",
+    r"thesis_loss": "the thesis' loss alone",
 }
 
 _PATTERNS = {_pattern(form): shown for form, shown in _FORMS.items()}

@@ -14,7 +14,8 @@ from pathlib import Path
 from .evidence import Run, rests_on
 
 METHOD_FOLDERS = tuple(
-    Path("pathogan_core") / name for name in ("gans", "cad", "experiments/chapter4")
+    Path("pathogan_core") / name
+    for name in ("gans", "cad", "experiments/chapter4", "experiments/chapter5")
 )
 # Methods in a file of another name.
 FILE_OF = {"wgan": "dcgan", "resnet18": "resnet50", "pool": "pools", "map": "mapping"}
