@@ -118,7 +118,7 @@ class YOLOv3Config:
         for name in ("ignore_iou", "suppress_iou", "score_threshold"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise PathoganError(f"is {value}", where=name, remedy="give 0 to 1")
-        least = {"batch_size": 1, "most_candidates": 1, "select_from": 0, "validate_every": 1}
+        least = {"batch_size": 2, "most_candidates": 1, "select_from": 0, "validate_every": 1}
         for name, bound in least.items():
             if (value := getattr(self, name)) < bound:
                 raise PathoganError(f"is {value}", where=name, remedy=f"give {bound} or more")

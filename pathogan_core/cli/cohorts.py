@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathogan_core.cli.cohort_options import (
+    Cohort,
+    JsonFlag,
+    Normals,
+    Root,
+    SetName,
+    Splits,
+    Workers,
+    bar,
+    changed,
+    listed,
+)
 from pathogan_core.errors import PathoganError
 
 if TYPE_CHECKING:
     from pathogan_core.cohorts.manifest import Manifest, Preparation
-    from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 
 app = typer.Typer(no_args_is_help=True)
-
-Cohort = Annotated[str, typer.Argument(help="A name from `pathogan cohorts list`.")]
-Root = Annotated[Path, typer.Option(help="Folder of the cohort, as downloaded or simulated.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that work side by side.")]
-Splits = Annotated[
-    Path | None, typer.Option(help="CSV with the columns patient,split, instead of a drawn split.")
-]
-SetName = Annotated[
-    str | None,
-    typer.Option(
-        "--set", help="Which of the manifest's preparations, e.g. section4; the first if not given."
-    ),
-]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -60,6 +56,7 @@ def _facts(manifest: Manifest) -> dict[str, str]:
         **{name: _use(chosen) for name, chosen in manifest.preparations.items()},
         "layouts": ", ".join(manifest.layouts),
         "licence": manifest.licence.name,
+        **({"sets": ", ".join(manifest.sources)} if manifest.sources else {}),
         "simulate": f"pathogan cohorts simulate {manifest.name} --out DIR",
         "source": manifest.provenance.citation,
     }
@@ -82,21 +79,43 @@ def simulate(
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="Folder to fill.")],
     patients: Annotated[int, typer.Option(help="How many patients.")] = 10,
+    normals: Normals = None,
     seed: Annotated[int, typer.Option(help="Same seed, same voxels.")] = 0,
-    layout: Annotated[str, typer.Option(help="Release whose form the files take.")] = "2016",
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Form that the files take; the first of the manifest's if not given."),
+    ] = None,
     workers: Workers = 2,
 ) -> None:
-    """Write a simulated cohort in the form of a real release."""
+    """Write a simulated cohort in the form of a real one."""
     from pathogan_core.cohorts.brain_simulation import simulate_cohort
+    from pathogan_core.cohorts.metastases_cohort import simulate_metastases_cohort
 
-    layouts = _manifest(cohort).simulated.layouts
-    if layout not in layouts:
+    simulated = _manifest(cohort).simulated
+    layout = layout or simulated.layouts[0]
+    if layout not in simulated.layouts:
         raise PathoganError(
-            f"is {layout!r}", where="--layout", remedy=f"choose one of {', '.join(layouts)}"
+            f"is {layout!r}",
+            where="--layout",
+            remedy=f"choose one of {', '.join(simulated.layouts)}",
         )
-    with _bar("simulating", "patient") as progress:
-        simulate_cohort(out, patients, seed, layout, workers=workers, progress=progress)  # type: ignore[arg-type]
-    typer.echo(f"{out}: {patients} simulated patients, layout {layout}, seed {seed}")
+    told = f"{patients} simulated patients"
+    with bar("simulating", "patient") as progress:
+        if simulated.simulator == "metastases":
+            normals = normals or 0
+            simulate_metastases_cohort(out, patients, normals, seed, workers, progress)
+            told += f" and {normals} normal subjects"
+        else:
+            _refuse_normals(cohort, normals)
+            simulate_cohort(out, patients, seed, layout, workers=workers, progress=progress)  # type: ignore[arg-type]
+    typer.echo(f"{out}: {told}, layout {layout}, seed {seed}")
+
+
+def _refuse_normals(cohort: str, normals: int | None) -> None:
+    if normals is not None:
+        raise PathoganError(
+            f"cohort {cohort} has no normal subjects", where="--normals", remedy="leave it out"
+        )
 
 
 @app.command()
@@ -113,7 +132,7 @@ def check(
 
     manifest = _manifest(cohort)
     given = None if splits is None else read_splits(splits)
-    with _bar("checking", "scan") as progress:
+    with bar("checking", "scan") as progress:
         report = check_cohort(root, manifest, splits=given, workers=workers, progress=progress)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
@@ -139,9 +158,12 @@ def prepare(
         int | None,
         typer.Option(help="Instead of --root: this many simulated patients of the wanted grades."),
     ] = None,
+    normals: Normals = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated cohort.")] = 0,
     sizes: Annotated[str | None, typer.Option(help="Image sizes, e.g. 128,64.")] = None,
-    grades: Annotated[str | None, typer.Option(help="Grades, e.g. HGG,LGG or unknown.")] = None,
+    grades: Annotated[
+        str | None, typer.Option(help="Grades, e.g. HGG,LGG, unknown or metastases.")
+    ] = None,
     first_slice: Annotated[int | None, typer.Option(help="First slice of the set's plane.")] = None,
     last_slice: Annotated[int | None, typer.Option(help="Last slice, included.")] = None,
     frame: Annotated[
@@ -173,23 +195,35 @@ def prepare(
         raise PathoganError(
             "has no effect with --simulate", where="--splits", remedy="use --fractions"
         )
+    if root is not None and normals is not None:
+        raise PathoganError("has no effect with --root", where="--normals", remedy="leave it out")
     manifest = _manifest(cohort)
     named = fractions in manifest.preparation(set_name).split.alternatives
-    parameters = _changed(
+    parameters = changed(
         manifest.parameters(set_name, fractions if named else None),
-        grades=_listed("grades", grades, str),
-        sizes=_listed("sizes", sizes, int),
+        grades=listed("grades", grades, str),
+        sizes=listed("sizes", sizes, int),
         white_percentile=white_percentile,
-        split=None if named else _listed("fractions", fractions, float, 3),
+        split=None if named else listed("fractions", fractions, float, 3),
         first_slice=first_slice,
         last_slice=last_slice,
         frame=frame,
         split_seed=split_seed,
     )
-    with _bar("preparing", "scan") as progress:
-        if simulate is not None:
+    with bar("preparing", "scan") as progress:
+        if simulate is not None and manifest.simulated.simulator == "metastases":
+            from pathogan_core.cohorts.simulated_metastases import prepare_metastases
+
+            prepared = prepare_metastases(
+                *(out, simulate, normals or 0, seed, parameters),
+                train_only=manifest.preparation(set_name).split.train_only,
+                workers=workers,
+                progress=progress,
+            )
+        elif simulate is not None:
             from pathogan_core.cohorts.simulated import prepare_simulated
 
+            _refuse_normals(cohort, normals)
             prepared = prepare_simulated(
                 out, simulate, seed, parameters, workers=workers, progress=progress
             )
@@ -198,7 +232,11 @@ def prepare(
 
             assert root is not None
             prepared = prepare_folder(
-                cohort, root, out, parameters, splits=splits, workers=workers, progress=progress
+                *(cohort, root, out, parameters),
+                preparation=set_name,
+                splits=splits,
+                workers=workers,
+                progress=progress,
             )
     counts = prepared.table.groupby("split")["patient"].nunique().to_dict()
     told = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
@@ -247,49 +285,3 @@ def _manifest(cohort: str) -> Manifest:
     from pathogan_core.cohorts.manifest import load_manifest
 
     return load_manifest(cohort)
-
-
-def _changed(parameters: PreparationParameters, **given: Any) -> PreparationParameters:
-    from dataclasses import replace
-
-    changes = {name: value for name, value in given.items() if value is not None}
-    return replace(parameters, **changes)
-
-
-def _listed(
-    name: str, text: str | None, kind: Callable[[str], Any], count: int | None = None
-) -> tuple[Any, ...] | None:
-    """The values of a comma-separated option."""
-    if text is None:
-        return None
-    try:
-        values = tuple(kind(part.strip()) for part in text.split(","))
-    except ValueError:
-        values = ()
-    if not values or (count is not None and len(values) != count):
-        wanted = (
-            f"{count} numbers" if count else f"values like {'128,64' if kind is int else 'HGG'}"
-        )
-        raise PathoganError(
-            f"is {text!r}", where=f"--{name}", remedy=f"give {wanted}, separated by commas"
-        )
-    return values
-
-
-@contextmanager
-def _bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, driven by (finished, all) counts."""
-    from tqdm import tqdm
-
-    bars: list[tqdm] = []
-
-    def progress(finished: int, total: int) -> None:
-        if not bars:  # what an earlier call finished does not count as this call's speed
-            bars.append(tqdm(desc=description, unit=unit, total=total, initial=finished))
-        bars[0].update(finished - bars[0].n)
-
-    try:
-        yield progress
-    finally:
-        for bar in bars:
-            bar.close()

@@ -104,7 +104,7 @@ class Manifest(Part):
     layouts: Annotated[list[str], Field(min_length=1)]
     sequences: list[str]
     volume: Volume
-    sources: dict[Name, Source] = {}
+    sources: Annotated[dict[Name, Source], Field(default_factory=dict)]
     preparations: Annotated[dict[Name, Preparation], Field(min_length=1)]
     expected: Expected
     provenance: Provenance

@@ -45,7 +45,7 @@ def exact_boxes(prepared: PreparedSlices, size: int, split: str | None = None) -
         rows, corners = table["row"].to_numpy(np.int64), table[list(COLUMNS)].to_numpy(float)
     except (OSError, ValueError, KeyError) as error:
         raise PathoganError(
-            "is missing or cannot be read" if path.exists() else "is not there",
+            f"cannot be read ({error})" if path.exists() else "is not there",
             where=path,
             remedy="prepare the slices with lesion_tissues",
         ) from error

@@ -107,7 +107,10 @@ def annotator_of(patient: str, seed: int) -> str:
 
 
 def stream(seed: int, patient: str, *numbers: int) -> np.random.Generator:
-    """Randomness that belongs to a patient, or to one of its slices."""
+    """Randomness that belongs to a patient, or to one of its slices.
+
+    Numbers start at 1: a trailing 0 in the seed would change nothing.
+    """
     words = np.frombuffer(hashlib.sha256(patient.encode()).digest(), np.uint32)
     return np.random.default_rng([seed, *words.tolist(), *numbers])
 

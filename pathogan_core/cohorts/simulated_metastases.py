@@ -1,7 +1,7 @@
 """Simulated patients with metastases, and normal subjects, as cases; see `simulated`.
 
-`metastases_cohort` writes the same subjects to disk: preparing them from there gives the same arrays,
-boxes and fingerprint.
+`metastases_cohort` writes the same subjects to disk: preparing them from there gives the same
+arrays, boxes and fingerprint.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pathogan_core.cohorts.cases import LoadedCase, simulated_content_hash
-from pathogan_core.cohorts.metastases_patient import REVISION, Group, simulate_metastases
+from pathogan_core.cohorts.metastases_patient import (
+    REVISION,
+    Group,
+    name_subject,
+    simulate_metastases,
+)
 from pathogan_core.cohorts.prepare import CohortSource, prepare
 from pathogan_core.cohorts.prepare_parameters import PreparationParameters
 from pathogan_core.cohorts.prepared import PreparedSlices
@@ -45,7 +50,7 @@ class MetastasesCase:
     @property
     def patient(self) -> str:
         """Name of the simulated person."""
-        return f"{self.group}_{self.index + 1:03d}"
+        return name_subject(self.index, self.group)
 
     def load(self) -> LoadedCase:
         """Simulate the subject (seconds)."""

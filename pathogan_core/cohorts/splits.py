@@ -19,7 +19,7 @@ SECTION4_SPLITS: Mapping[str, tuple[float, float, float]] = {
     "printed": (0.7, 0.2, 0.1),
 }
 SECTION5_TRAIN_ONLY = ("normal",)
-"""Grades that are never held out: thesis 5.2.1, "only for CPGGAN training, not in tumor detection"."""
+"""Grades never held out; 5.2.1: "only for CPGGAN training, not in tumor detection"."""
 
 
 def assign_splits(

@@ -56,7 +56,7 @@ class CPGGANConfig(PGGANConfig):
         flipped: the losses that such a round flips, of `FLIPPABLE`.
         mismatch_weight: of a term that the thesis does not have: the critic is also asked to value
             real images higher with their own boxes than with others' (`mismatch_loss`). 0, as in
-            the thesis, leaves it to find out by itself that boxes matter, which takes it long.
+            the thesis, leaves it to find out by itself that boxes matter, which takes it longer.
     """
 
     batch_sizes: tuple[int, ...] = (4,)

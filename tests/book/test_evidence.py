@@ -509,7 +509,7 @@ def test_pages_call_arms_as_the_library_does() -> None:
     assert labels.ARMS == published_table2.ARM_LABELS
     assert labels.TRAININGS.keys() == published_table2.TRAINING_LABELS.keys()
     detection = {row.arm: row.label for row in published_table4.load_detection()}
-    assert labels.DETECTION_ARMS == detection
+    assert detection == labels.DETECTION_ARMS
 
 
 @pytest.mark.parametrize("table", ["table1", "table2", "table3"])

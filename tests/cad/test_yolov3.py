@@ -517,7 +517,7 @@ def test_a_configuration_survives_json() -> None:
         ({"ignore_iou": 1.5}, "ignore_iou: is 1.5; give 0 to 1"),
         ({"score_threshold": -0.1}, "score_threshold: is -0.1"),
         ({"suppress_iou": float("nan")}, "suppress_iou: is nan"),
-        ({"batch_size": 0}, "batch_size: is 0; give 1 or more"),
+        ({"batch_size": 1}, "batch_size: is 1; give 2 or more"),
         ({"validate_every": 0}, "validate_every: is 0"),
         ({"select_from": -1}, "select_from: is -1; give 0 or more"),
         ({"width": 0.0}, "width: is 0.0; give more than 0"),

@@ -39,3 +39,15 @@ def random_brain(
     brain = z**2 + y**2 + x**2 < 0.9
     volumes = {n: (rng.integers(1, 1000, shape) * brain).astype(np.int16) for n in SEQUENCES}
     return volumes, (rng.integers(0, 5, shape) * brain).astype(np.int16)
+
+
+def random_lesions(seed: int, shape: tuple[int, int, int] = SHAPE) -> dict[str, np.ndarray]:
+    """A mask of each tissue: six small cuboids, of which the later cover the earlier."""
+    rng = np.random.default_rng([seed, 1])
+    labels = np.zeros(shape, np.int8)
+    for number in rng.permutation([1, 2, 3, 4, 4, 4]):
+        corner = rng.integers(4, np.array(shape) - 8)
+        labels[tuple(slice(at, at + side) for at, side in zip(corner, (6, 3, 4), strict=True))] = (
+            number
+        )
+    return {name: labels == i + 1 for i, name in enumerate(TISSUES)}

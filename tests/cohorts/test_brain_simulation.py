@@ -178,9 +178,9 @@ def test_contrast_agent_changes_t1c_only(drawn):
     parts = (patient.anatomy, patient.glioma, patient.scanner)
     for sequence in ("t1", "t2", "flair"):
         np.testing.assert_array_equal(
-            ideal_image(sequence, *parts), ideal_image(sequence, *parts, contrast=False)
+            ideal_image(sequence, *parts), ideal_image(sequence, *parts, contrast=0.0)
         )
-    without, given_agent = (ideal_image("t1c", *parts, contrast=c) for c in (False, True))
+    without, given_agent = (ideal_image("t1c", *parts, contrast=c) for c in (0.0, 1.0))
     np.testing.assert_array_equal(without, ideal_image("t1", *parts))
     gain = given_agent - without
     anatomy, glioma = patient.anatomy, patient.glioma

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathogan_core.cohorts.brats import find_cases
-from pathogan_core.cohorts.brats_layouts import LAYOUTS, name_scan
+from pathogan_core.cohorts.brats_layouts import GLIOMAS, LAYOUTS, name_scan
 from pathogan_core.cohorts.cases import SEQUENCES, TISSUES
 from pathogan_core.errors import PathoganError
 
@@ -76,7 +76,7 @@ def test_every_layout_in_every_orientation_is_read_to_the_same_lps_array(
 
 
 def test_layouts_name_what_the_releases_name():
-    assert {name: dict(layout.labels) for name, layout in LAYOUTS.items()} == TISSUE_OF_LABEL
+    assert {name: dict(LAYOUTS[name].labels) for name in GLIOMAS.layouts} == TISSUE_OF_LABEL
 
 
 @pytest.mark.parametrize(

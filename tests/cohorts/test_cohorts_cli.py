@@ -13,23 +13,8 @@ from brats_writer import write_case
 from fake_cases import random_brain
 from test_check import FAULTS, image_of
 
-from pathogan_core import cli
 from pathogan_core.cohorts.prepared import PreparedSlices
 from pathogan_core.errors import PathoganError
-
-
-@pytest.fixture
-def pathogan(monkeypatch, capsys):
-    """Run the command in this process; returns status, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pathogan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        output = capsys.readouterr()
-        return int(caught.value.code or 0), output.out, output.err
-
-    return run
 
 
 def complaint(err: str) -> str:
@@ -44,9 +29,15 @@ def test_list(pathogan):
     sets = ("section3", "80..149", "15,400", "section4", "axial slices 30..130", "22,220")
     for words in ("brats2016", "220 HGG, 54 LGG", *sets, "registration"):
         assert words in out
+    boxed = ("section5", "axial slices 15..140", "46,998", "labelled, binary", "beamster")
+    for words in ("brain_metastases", "180 metastases, 193 normal", *boxed, "of each source"):
+        assert words in out
     status, out, _ = pathogan("cohorts", "list", "--json")
-    (manifest,) = json.loads(out)
-    assert manifest["expected"]["cases"] == {"HGG": 220, "LGG": 54}
+    cases = {manifest["name"]: manifest["expected"]["cases"] for manifest in json.loads(out)}
+    assert cases == {
+        "brain_metastases": {"metastases": 180, "normal": 193},
+        "brats2016": {"HGG": 220, "LGG": 54},
+    }
 
 
 def test_check_of_a_sound_cohort(pathogan, small_home, cohort):

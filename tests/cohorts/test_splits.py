@@ -13,6 +13,7 @@ from pathogan_core.cohorts.splits import (
     SECTION4_SPLITS,
     SPLITS,
     assign_splits,
+    draw_splits,
     read_splits,
     resolve_splits,
 )
@@ -76,6 +77,52 @@ def test_a_list_with_one_patient_in_two_splits_is_a_problem():
         ("b", "has no split"),
         ("a", "is one patient in two splits: test and train"),
     ]
+
+
+def two_groups() -> list[FakeCase]:
+    """Ten patients, two normal subjects, a patient who was normal at first, and one of no use."""
+    ill = [FakeCase(f"p{i}", f"p{i}", "metastases") for i in range(10)]
+    normal = [FakeCase(f"n{i}", f"n{i}", "normal") for i in range(2)]
+    turned = [FakeCase("t_1", "t", "normal"), FakeCase("t_2", "t", "metastases")]
+    return [*ill, *normal, *turned, FakeCase("u", "u", "unknown")]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_for_training_only_are_not_drawn(seed):
+    shares, grades = (0.4, 0.3, 0.3), ("metastases", "normal")
+    splits = draw_splits(two_groups(), grades, shares, seed, ["normal"])
+    patients = [*(f"p{i}" for i in range(10)), "t"]
+    assert splits == assign_splits(patients, shares, seed) | {"n0": "train", "n1": "train"}
+    everyone = draw_splits(two_groups(), grades, shares, seed)
+    assert everyone == assign_splits([*patients, "n0", "n1"], shares, seed)
+    assert set(draw_splits(two_groups(), ["normal"], shares, seed, ["normal"]).values()) == {
+        "train"
+    }
+
+
+def test_a_patient_who_was_normal_at_first_may_be_held_out():
+    grades = ("metastases", "normal")
+    held = {
+        draw_splits(two_groups(), grades, (0.4, 0.3, 0.3), seed, ["normal"])["t"]
+        for seed in range(20)
+    }
+    assert held == set(SPLITS)
+    listed = [*((f"p{i}", "train") for i in range(10)), ("t_1", "test")]
+    splits, problems = resolve_splits(two_groups(), listed, grades, ["normal"])
+    assert problems == []
+    assert splits == dict.fromkeys([f"p{i}" for i in range(10)], "train") | {
+        **{"t": "test", "n0": "train", "n1": "train"},
+    }
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_list_may_not_hold_out_who_is_for_training_only(split):
+    listed = [*((f"p{i}", "train") for i in range(10)), ("t", "test"), ("n0", split)]
+    grades = ("metastases", "normal")
+    splits, problems = resolve_splits(two_groups(), listed, grades, ["normal"])
+    wrong = [f"is for training only, but is listed for {split}"] if split != "train" else []
+    assert [problem.problem for problem in problems] == wrong
+    assert splits["n1"] == "train"
 
 
 @pytest.mark.parametrize(
