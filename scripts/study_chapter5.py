@@ -1,11 +1,19 @@
-"""Study runs of chapter 5: CPGGANs, without and with normal subjects."""
+"""Study runs of chapter 5: CPGGANs, without and with normal subjects, and the arms' detectors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pathogan_core.experiments import growing
-from pathogan_core.experiments.chapter5 import measuring, placing, reporting, sweeping
+from pathogan_core.experiments.chapter5 import (
+    arms,
+    detecting,
+    measuring,
+    placing,
+    reporting,
+    showing,
+    sweeping,
+)
 from pathogan_core.experiments.chapter5.data import Chapter
 from pathogan_core.experiments.chapter5.parameters import Parameters
 from pathogan_core.experiments.store import Run
@@ -17,14 +25,28 @@ SAMPLES, COLUMNS, STAGES = 64, 8, 18
 
 
 def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]]:
-    """Make (or find, or resume) what `setup` names, e.g. ``cpggan-normal-64``.
+    """Make (or find, or resume) what `setup` names, with all that it rests on.
+
+    Args:
+        setup: e.g. ``cpggan-normal-64`` or ``arm-cpggan-normal-4k-seed0``.
 
     Returns:
         The run, and what else of it is committed, by file name.
     """
     chapter = Chapter.open(Parameters.from_notebook(parameters), progress=True)
+    if parts := detecting.parts_of_arm_setup(setup):
+        return _arm(chapter, *parts)
     run = measuring.measured(chapter, setup.rsplit("-", 1)[0])
     return run, _cpggan(chapter, run)
+
+
+def _arm(chapter: Chapter, arm: str, seed: int) -> tuple[Run, dict[str, bytes]]:
+    """What is found in every test slice; of the baseline also some of these slices."""
+    run = arms.train_arm(chapter, arm, seed)
+    files = {detecting.DETECTIONS: (run.folder / detecting.DETECTIONS).read_bytes()}
+    if arm == arms.BASELINE:
+        files[showing.SLICES] = contact_sheet(showing.spread_images(chapter), COLUMNS)
+    return run, files
 
 
 def _cpggan(chapter: Chapter, run: Run) -> dict[str, bytes]:

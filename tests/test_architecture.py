@@ -34,12 +34,15 @@ TRAINING_MODULES = (
     "pathogan_core.training.loop",
     "pathogan_core.gans.dcgan",
     "pathogan_core.gans.pggan",
+    "pathogan_core.gans.cpggan",
     "pathogan_core.gans.simgan",
     "pathogan_core.gans.munit",
     "pathogan_core.cad.resnet50",
+    "pathogan_core.cad.yolov3",
     "pathogan_core.cohorts.prepared",
     "pathogan_core.experiments.store",
     "pathogan_core.experiments.chapter4.arms",
+    "pathogan_core.experiments.chapter5.arms",
 )
 
 

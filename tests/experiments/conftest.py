@@ -1,4 +1,4 @@
-"""Chapter 4 on a tiny prepared folder, with one run store for all tests that change nothing."""
+"""Chapters 4 and 5 on tiny prepared folders, each with one run store for tests that only read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_chapter5
 import torch
 from tiny_chapter4 import TINY, write_prepared
 
 from pathogan_core.experiments.chapter4.data import Chapter
+from pathogan_core.experiments.chapter5.data import Chapter as Chapter5
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +34,23 @@ def chapter(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chapte
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield Chapter.open(replace(TINY, prepared=str(tiny_home / "prepared")))
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_home5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds `prepared` and, as tests go on, `runs`."""
+    home = tmp_path_factory.mktemp("chapter5")
+    tiny_chapter5.write_prepared(home / "prepared")
+    return home
+
+
+@pytest.fixture
+def chapter5(tiny_home5: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chapter5]:
+    """As `chapter`, of chapter 5."""
+    monkeypatch.setenv("PATHOGAN_RUNS", str(tiny_home5 / "runs"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    prepared = str(tiny_home5 / "prepared")
+    yield Chapter5.open(replace(tiny_chapter5.TINY, prepared=prepared))
     torch.set_num_threads(threads)

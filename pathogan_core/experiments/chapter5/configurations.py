@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pathogan_core.cad.anchors import Anchors
+from pathogan_core.cad.yolov3 import COCO_ANCHORS, YOLOv3Config
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.configuring import made
 from pathogan_core.gans.cpggan import CPGGANConfig
@@ -28,6 +31,19 @@ _CPGGAN = {
     "mismatch_weight": "mismatch_weight",
     "bf16": "bf16",
 }
+_DETECTOR = {
+    "batch_size": "detector_batch",
+    "learning_rate": "detector_rate",
+    "loss": "detector_loss",
+    "train_sizes": "detector_sizes",
+    "test_size": "detector_test_size",
+    "most_candidates": "detector_candidates",
+    "select_from": "select_from",
+    "validate_every": "validate_every",
+    "width": "detector_width",
+    "depth": "detector_depth",
+    "bf16": "bf16",
+}
 
 
 def cpggan(p: Parameters) -> CPGGANConfig:
@@ -42,6 +58,18 @@ def cpggan(p: Parameters) -> CPGGANConfig:
     return config
 
 
+def detector(p: Parameters, anchors: Anchors = COCO_ANCHORS) -> YOLOv3Config:
+    """Of every arm but for the anchors, which are an arm's own."""
+    config = made(partial(YOLOv3Config, anchors=anchors), p, _DETECTOR)
+    if p.select_from > p.detector_steps:
+        raise PathoganError(
+            f"is {p.select_from}, but training ends at step {p.detector_steps}",
+            where="select_from",
+            remedy="give less, or raise detector_steps",
+        )
+    return config
+
+
 def check(p: Parameters) -> None:
     """Make all of them.
 
@@ -49,3 +77,4 @@ def check(p: Parameters) -> None:
         PathoganError: one of them cannot be; names the parameter.
     """
     cpggan(p)
+    detector(p)

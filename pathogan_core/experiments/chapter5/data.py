@@ -110,13 +110,28 @@ class Chapter(Workplace):
         p = self.parameters
         return {"roughness": p.roughness, "annotation_seed": p.annotation_seed}
 
-    def provenance(self, split: str) -> dict[str, Any]:
-        """Of a split's annotated slices, for a record."""
-        return self.annotated.provenance(SEQUENCE, self.parameters.image_size, split)
+    def provenance(self, split: str, *, every: bool = False) -> dict[str, Any]:
+        """Of a split's slices, for a record; arguments as of `slices`.
 
-    def slices(self, split: str) -> BoxedSlices:
-        """The annotated slices of a split."""
-        size, chosen = self.parameters.image_size, self.annotated
+        Every slice has its boxes with it, so that other boxes are another fingerprint.
+        """
+        return self._chosen(every).provenance(SEQUENCE, self.parameters.image_size, split)
+
+    def _chosen(self, every: bool) -> PreparedSlices:
+        return self._all if every else self.annotated
+
+    @cached_property
+    def _all(self) -> PreparedSlices:
+        chosen = np.ones(len(self.prepared.table), bool)
+        return self.prepared.select(chosen, {"slices": "all", **self._annotation})
+
+    def slices(self, split: str, *, every: bool = False) -> BoxedSlices:
+        """The annotated slices of a split.
+
+        Args:
+            every: all that were prepared, also those in which no box was drawn.
+        """
+        size, chosen = self.parameters.image_size, self._chosen(every)
         by_row = dict(zip(self.prepared.rows.tolist(), self._rough, strict=True))
         rows = chosen.rows_of(split).tolist()
         return BoxedSlices(

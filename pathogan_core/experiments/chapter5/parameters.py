@@ -15,11 +15,19 @@ from pathogan_core.experiments.parameters import (
     check_positive,
     checked,
 )
+from pathogan_core.experiments.published_table4 import ARMS
 
 DIVISIONS = {"thesis": (0.7, 0.1, 0.2), "handful": (0.4, 0.2, 0.4)}
 """Shares of the patients for training, validation and test: 126, 18 and 36 of 180 in the thesis."""
 GANS = ("cpggan", "cpggan-normal")
 """CPGGAN trained with slices that have boxes, and with those of normal subjects too."""
+UNIT = 4000
+"""Images that the smallest arms of Table 4 add; others add whole multiples of it."""
+
+
+def units(arm: str) -> int:
+    """How often an arm adds `Parameters.added_images`: 0 of ``real``, 3 of ``cpggan-12k``."""
+    return ARMS[arm][1] // UNIT
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,19 @@ class Parameters:
         shift, zoom: of the boxes that are asked for, largest, as a share of the image; 0.1 in the
             thesis, beside flips.
         least_left: a box is asked for if this share of it is still in the image.
+        pool_images: images of a GAN's pool, of which an arm takes the first ones.
+        arms: which of Table 4's, by the ids of `published_table4`.
+        added_images: how many images "4k" stands for; 8k and 12k are twice and three times as many.
+        detector_width, detector_depth, detector_batch, detector_rate, detector_loss,
+            detector_candidates: see `cad.yolov3.YOLOv3Config`.
+        detector_steps: for every arm equally many.
+        detector_sizes, detector_test_size: pixels that slices are resized to, multiples of 32; in
+            training one of `detector_sizes` a step.
+        select_from, validate_every: the step from which validation picks the weights that are
+            tested, and the steps between two validations.
         bf16: for every network.
         seed: of the GANs and of all that is drawn.
+        seeds: of the detectors.
     """
 
     scale: str = "smoke"
@@ -82,8 +101,23 @@ class Parameters:
     shift: float = 0.1
     zoom: float = 0.1
     least_left: float = 0.5
+    pool_images: int = 24
+    arms: tuple[str, ...] = ("real", "cpggan-4k")
+    added_images: int = 24
+    detector_width: float = 0.125
+    detector_depth: float = 0.125
+    detector_steps: int = 6
+    detector_batch: int = 4
+    detector_rate: float = 1.0e-3
+    detector_sizes: tuple[int, ...] = (64,)
+    detector_test_size: int = 64
+    detector_loss: str = "squared"
+    detector_candidates: int = 20
+    select_from: int = 3
+    validate_every: int = 3
     bf16: bool = False
     seed: int = 0
+    seeds: tuple[int, ...] = (0,)
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Parameters:
@@ -97,15 +131,19 @@ class Parameters:
                 "scale": ("smoke", "demo", "study", "thesis"),
                 "division": tuple(DIVISIONS),
                 "gans": GANS,
+                "arms": tuple(ARMS),
             },
         )
-        check_distinct(self, "gans", "flipped")
+        if not self.seeds:
+            raise PathoganError("is empty", where="seeds", remedy="name at least one")
+        check_distinct(self, "gans", "flipped", "arms", "seeds")
         check_positive(
-            self, "patients", "every", "gan_images", "gan_rate", "stable_images", "asked_images"
-        )
+            self, "patients", "every", "gan_images", "gan_rate", "stable_images", "asked_images",
+            "pool_images", "added_images", "detector_steps", "detector_rate",
+        )  # fmt: skip
         check_not_negative(
             self, "normals", "data_seed", "train_patients", "roughness", "annotation_seed",
-            "brain_fraction", "fade_images", "shift", "zoom", "least_left", "seed",
+            "brain_fraction", "fade_images", "shift", "zoom", "least_left", "seed", "seeds",
         )  # fmt: skip
         for name in ("shift", "zoom", "least_left", "brain_fraction"):
             if getattr(self, name) >= 1:
@@ -118,4 +156,25 @@ class Parameters:
                 where="normals",
                 remedy="give 1 or more, or leave cpggan-normal out of gans",
             )
+        _check_arms(self)
         configurations.check(self)
+
+
+def _check_arms(p: Parameters) -> None:
+    """The GANs that arms take images of are trained, and draw as many as they take."""
+    for arm in p.arms:
+        family, _ = ARMS[arm]
+        if family not in GANS:
+            continue
+        if family not in p.gans:
+            raise PathoganError(
+                f"{arm} adds images of {family}, which is not among gans",
+                where="arms",
+                remedy=f"add {family} to gans, or leave {arm} out",
+            )
+        if p.pool_images < (needed := units(arm) * p.added_images):
+            raise PathoganError(
+                f"is {p.pool_images}, but {arm} takes {needed} images",
+                where="pool_images",
+                remedy=f"give {needed} or more, or lower added_images",
+            )
