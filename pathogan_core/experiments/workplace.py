@@ -38,13 +38,20 @@ class Workplace:
         )
 
 
-def with_fewer_patients(prepared: PreparedSlices, count: int) -> PreparedSlices:
+def with_fewer_patients(
+    prepared: PreparedSlices, count: int, grade: str | None = None
+) -> PreparedSlices:
     """All of validation and test, and the first `count` training patients by a hash of their names.
 
     More patients are always those of a smaller count and others.
+
+    Args:
+        grade: of the patients that are counted; all others stay. None: all are counted.
     """
     table = prepared.table
     training = (table["split"] == "train").to_numpy(bool)
+    if grade is not None:
+        training = training & (table["grade"] == grade).to_numpy(bool)
     names = sorted(set(table.loc[training, "patient"]), key=sha256_of_value)
     if count > len(names):
         raise PathoganError(

@@ -64,7 +64,7 @@ class Chapter(Workplace):
         """
         prepared = _prepared_slices(parameters)
         if parameters.train_patients:
-            prepared = with_fewer_patients(prepared, parameters.train_patients)
+            prepared = with_fewer_patients(prepared, parameters.train_patients, METASTASES)
         return cls(parameters, prepared, progress)
 
     @property

@@ -40,7 +40,7 @@ class Parameters:
             `patients` and `normals` with `data_seed`.
         patients, normals: with metastases and without; 180 and 193 in the thesis.
         division: of the patients, a name of `DIVISIONS`.
-        train_patients: so many of the training patients only; 0 for all.
+        train_patients: so many of the training patients with metastases only; 0 for all.
         image_size: pixels, 256 in the thesis; one of the prepared sizes.
         roughness: of the boxes; 0: exact, 1: as hurried annotators draw them. See
             `cohorts.rough_boxes`.
