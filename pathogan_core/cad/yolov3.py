@@ -51,7 +51,9 @@ class YOLOv3Config:
         loss: of centres and objectness. ``squared``: the squared error of the sigmoid (thesis: "sum
             squared error"); ``bce``: the binary cross-entropy, the usual form. Paper and Darknet
             mix the two: Darknet reports squared errors and descends along the gradient of the
-            cross-entropy. Sizes have the squared error of the logarithm in both.
+            cross-entropy. Sizes have the squared error of the logarithm in both. Taken literally,
+            ``squared`` has no slope where a score is near 0: a short training may end with no
+            lesion found, because empty places outnumber lesions and sink all scores first.
         train_sizes: sides in pixels that the images of a step are resized to, one drawn for every
             step. Thesis: 416, and silent on whether it varies; Darknet's configuration for 416
             draws from 320 to 608. ``(416,)`` never varies.
