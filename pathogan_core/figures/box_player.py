@@ -77,9 +77,10 @@ _HTML = Template("""<div id="$name" class="box-player" role="group" aria-label="
 .box-player canvas { width: 100%; display: block; border-radius: 4px; background: #000; }
 .box-player canvas[data-drag] { cursor: move; touch-action: none; }
 .box-player figcaption { font-size: 0.85rem; margin-top: 0.3rem; text-align: left;
-  color: inherit; }
-html .bd-content div.cell_output .text_html:has(.box-player) { background: transparent;
-  color: var(--pst-color-text-base); padding: 0; }
+  color: inherit !important; }
+/* The book's theme puts HTML of others on a light ground in the dark. */
+html .bd-content .text_html:has(.box-player) { background: transparent !important;
+  color: var(--pst-color-text-base) !important; padding: 0; }
 .box-player form { flex: 1 1 180px; max-width: 340px; display: grid; gap: 0.4rem;
   font-size: 0.9rem; }
 .box-player label { display: grid; }
