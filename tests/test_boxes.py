@@ -120,6 +120,7 @@ def test_without_a_size_only_the_box_itself_is_judged() -> None:
 
 def test_a_box_may_fill_the_image() -> None:
     boxes.check([[0, 0, 10, 20]], "t.csv", width=10, height=20)
+    assert boxes.first_problem([[0, 0, 10, 20]], width=10, height=20) is None
 
 
 def test_a_table_of_another_shape_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,11 +94,10 @@ def _placing(run: Run, count: int, seed: int, path: Path | None) -> Artist:
     from pathogan_core.training.batches import to_uint8
 
     config, generator = placing.cpggan_config_of(run), placing.load_generator(run)
-    asked = _asked(run, config.image_size, count, seed) if path is None else None
-    if path is not None:
-        given = read_boxes(path, config.image_size)
-        asked = [given[number % len(given)] for number in range(count)]
-    assert asked is not None
+    if path is None:
+        asked = _asked(run, config.image_size, count, seed)
+    else:
+        asked = list(islice(cycle(read_boxes(path, config.image_size)), count))
 
     def draw(latents: Tensor, begin: int) -> np.ndarray:
         boxes = list(asked[begin : begin + len(latents)])

@@ -7,7 +7,7 @@ was asked for: in images that were asked for other boxes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,11 +156,3 @@ def mean_contrast(
         interval_method=INTERVAL_METHOD,
         unit=UNIT,
     )
-
-
-def above_zero(metrics: Mapping[str, Metric]) -> dict[str, bool]:
-    """Whether each contrast's whole interval is above zero."""
-    return {
-        name: metric.interval is not None and metric.interval[0] > 0
-        for name, metric in metrics.items()
-    }

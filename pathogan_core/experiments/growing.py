@@ -1,22 +1,26 @@
-"""What a growing GAN drew at each line of its log, from always the same latents."""
+"""Training a growing GAN, and what it drew at each line of its log, from the same latents."""
 
 from __future__ import annotations
 
 import io
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from pathogan_core.experiments.store import Run
+from pathogan_core.experiments.store import GENERATOR, Outcome, Run
+from pathogan_core.experiments.workplace import Workplace
 from pathogan_core.files import atomic_write
 from pathogan_core.gans.growth import Growth, Stage
+from pathogan_core.gans.pggan import PGGANConfig
 from pathogan_core.training.batches import to_uint8
-from pathogan_core.training.loop import Clock
+from pathogan_core.training.checkpoint import save_tensors
+from pathogan_core.training.loop import Clock, train
+from pathogan_core.training.phases import Program
 
 GROWTH = "growth.npz"
 """Of a finished run: the images at each line of the log, by real images seen."""
@@ -32,6 +36,31 @@ class Preview:
     images_seen: int
     stage: Stage
     images: np.ndarray
+
+
+def train_growing(
+    chapter: Workplace,
+    folder: Path,
+    program: Program,
+    config: PGGANConfig,
+    images: int,
+    draw: Callable[[Stage], Tensor],
+    seed: int,
+) -> Outcome:
+    """Train a PGGAN or CPGGAN, and leave its averaged generator and its previews in the folder.
+
+    Args:
+        images: real images to see.
+        draw: as of `previewer`.
+    """
+    steps = config.steps(images)
+    preview = previewer(draw, config.growth, folder)
+    options = replace(chapter.loop_options(steps), on_tick=preview)
+    clock = train(program, folder, steps=steps, seed=seed, options=options)
+    gather_previews(folder)
+    weights = program.best("generator").state_dict()
+    save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
+    return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
 
 
 def previewer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from torch import nn
@@ -11,6 +12,7 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.store import GENERATOR, Run
 
 Network = TypeVar("Network", bound=nn.Module)
+Config = TypeVar("Config")
 
 
 def load_network(
@@ -40,3 +42,9 @@ def load_network(
         problem = "does not fit the record beside it (other names, shapes or settings)"
         raise PathoganError(problem, where=where, remedy=remedy) from error
     return network
+
+
+def configuration_of(run: Run, kind: type[Config]) -> Config:
+    """A method's configuration, a dataclass `kind`, from all that a run's record has as its own."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in run.record.config.items() if name in names})

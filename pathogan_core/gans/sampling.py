@@ -17,10 +17,14 @@ def latent_stream(seed: int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, "sample"))
 
 
+def latents(count: int, latent: int, seed: int) -> Tensor:
+    """The first latents of a seed's stream, ``[count, latent]``."""
+    return torch.from_numpy(latent_stream(seed).standard_normal((count, latent), np.float32))
+
+
 def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int = 256) -> Tensor:
     """`count` images, float ``[count, 1, S, S]`` on the CPU, not yet clipped."""
-    latents = torch.from_numpy(latent_stream(seed).standard_normal((count, latent), np.float32))
-    return draw(generator, latents, batch)
+    return draw(generator, latents(count, latent, seed), batch)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pathogan_core.experiments.chapter5 import placing, reporting
 from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec, RunStore
-from pathogan_core.gans import cpggan
+from pathogan_core.gans import cpggan, sampling
 from pathogan_core.gans.pggan import initialise
 from pathogan_core.training.checkpoint import save_tensors
 
@@ -60,7 +60,7 @@ def test_images_come_with_the_boxes_that_they_were_asked_for(run, pathogan):
     images, boxes, coco = read(Path("a"))
     assert list(boxes) == [f"{n:06}.png" for n in range(5)]
     condition = placing.condition_of(CONFIG, list(boxes.values()))
-    latents = placing.latents(64, CONFIG.latent, 0)[:5]
+    latents = sampling.latents(64, CONFIG.latent, 0)[:5]
     with torch.no_grad():
         drawn = cpggan.draw(placing.load_generator(run), latents, condition)
     expected = ((drawn[:, 0] + 1) * 127.5).round().clamp(0, 255).numpy()

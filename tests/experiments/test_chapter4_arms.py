@@ -15,8 +15,8 @@ from pathogan_core.cad.image_sets import TUMOUR
 from pathogan_core.cohorts.slice_classes import CLASSES
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
-from pathogan_core.experiments import pooling
-from pathogan_core.experiments.chapter4 import arms, classifying, drawing, pools, refining
+from pathogan_core.experiments import growing, pooling
+from pathogan_core.experiments.chapter4 import arms, classifying, pools, refining
 from pathogan_core.experiments.chapter4.arms import ARMS, differences_to_baseline
 from pathogan_core.experiments.chapter4.classifying import answers, real_only
 from pathogan_core.experiments.chapter4.data import Chapter
@@ -24,7 +24,7 @@ from pathogan_core.experiments.published_table2 import ARM_LABELS, load_arms
 from pathogan_core.experiments.store import Run
 
 UNIT = 200_000
-TRAINERS = (drawing, refining, classifying)
+TRAINERS = (growing, refining, classifying)
 
 
 def test_the_arms_are_those_of_table_2_in_units_of_200k() -> None:

@@ -62,7 +62,7 @@ def test_a_run_that_ends_within_a_fade_goes_on_to_the_same_weights_and_previews(
 ) -> None:
     whole = drawing.train_pggan(chapter, "tumour")
     monkeypatch.setenv("PATHOGAN_RUNS", str(tmp_path))
-    loop = drawing.train
+    loop = growing.train
 
     def killed(program: Program, folder: Path, *, options: LoopOptions, **named: Any) -> None:
         """Between a preview and the checkpoint of its step."""
@@ -77,7 +77,7 @@ def test_a_run_that_ends_within_a_fade_goes_on_to_the_same_weights_and_previews(
 
     with monkeypatch.context() as patched:
         stopped = stopped_by_signal(loop, FADING)
-        patched.setattr(drawing, "train", stopped if how == "stopped" else killed)
+        patched.setattr(growing, "train", stopped if how == "stopped" else killed)
         with pytest.raises(Interrupted if how == "stopped" else RuntimeError):
             drawing.train_pggan(chapter, "tumour")
     resumed = drawing.train_pggan(chapter, "tumour")
@@ -113,7 +113,7 @@ def test_a_class_is_learnt_from_its_own_training_images_once(
     chapter: Chapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("PATHOGAN_RUNS", str(tmp_path))
-    started, seen = counted(monkeypatch, drawing), []
+    started, seen = counted(monkeypatch, growing), []
     keep = drawing.DeviceImages
     monkeypatch.setattr(
         drawing, "DeviceImages", lambda images, device: seen.append(images) or keep(images, device)

@@ -11,7 +11,8 @@ import pytest
 from tiny_chapter4 import changed, counted, told
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.experiments.chapter4 import arms, classifying, drawing
+from pathogan_core.experiments import growing
+from pathogan_core.experiments.chapter4 import arms, classifying
 from pathogan_core.experiments.chapter4.arms import differences_to_baseline, train_arm
 from pathogan_core.experiments.chapter4.classifying import answers
 from pathogan_core.experiments.chapter4.data import Chapter
@@ -62,7 +63,7 @@ def test_added_images_are_varied_with_one_gan(several: Chapter) -> None:
 def test_without_the_baseline_nothing_is_trained(
     several: Chapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = counted(monkeypatch, drawing, classifying)
+    trained = counted(monkeypatch, growing, classifying)
     with pytest.raises(PathoganError) as refused:
         vary(changed(several, vary_arms=("pggan",)), ADDED)
     assert "vary_arms: lacks the baseline; add real" in told(refused)

@@ -13,7 +13,7 @@ from tiny_chapter5 import SPLITS, changed
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import detection_comparison
-from pathogan_core.experiments import pooling
+from pathogan_core.experiments import growing, pooling
 from pathogan_core.experiments.chapter5 import arms, detecting, filling, placing
 from pathogan_core.experiments.chapter5.arms import TABLE as ARMS
 from pathogan_core.experiments.chapter5.arms import differences_to_baseline
@@ -92,7 +92,7 @@ def test_one_such_arm_asked_for_by_itself_is_one_line(chapter5: Chapter) -> None
 def test_asking_twice_trains_nothing(two_seeds: Chapter, monkeypatch: pytest.MonkeyPatch) -> None:
     first = arms.train_arms(two_seeds)
     stored = {path: path.stat().st_mtime_ns for path in two_seeds.store.root.glob("*/*")}
-    started = counted(monkeypatch, placing, detecting)
+    started = counted(monkeypatch, growing, detecting)
     assert arms.train_arms(two_seeds) == first
     assert started == []
     again = {path: path.stat().st_mtime_ns for path in two_seeds.store.root.glob("*/*")}

@@ -15,7 +15,6 @@ from pathogan_core.cad.image_sets import ImageSet
 from pathogan_core.cad.imagenet import MissingImageNetWeights, published_file
 from pathogan_core.cad.resnet50 import SCRATCH
 from pathogan_core.cohorts.slice_classes import CLASSES
-from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import classification
 from pathogan_core.evaluation.classification import Difference
 from pathogan_core.experiments import pooling
@@ -23,6 +22,7 @@ from pathogan_core.experiments.chapter4 import classifying, configurations, pool
 from pathogan_core.experiments.chapter4.classifying import arm_setup, train_classifier
 from pathogan_core.experiments.chapter4.data import Chapter, labels_of
 from pathogan_core.experiments.chapter4.parameters import Parameters
+from pathogan_core.experiments.comparing import check_paired
 from pathogan_core.experiments.store import Run
 
 BASELINE = "real"
@@ -171,22 +171,15 @@ def differences_to_baseline(
     Raises:
         PathoganError: no baseline among them, or arms of other seeds or other real images.
     """
-    if baseline not in runs:
-        remedy = "add it to the parameter arms"
-        raise PathoganError("is not among the arms", where=f"baseline {baseline}", remedy=remedy)
+    check_paired(runs, baseline)
     held_out = classifying.answers(runs[baseline][0]).held_out
-    scores = {arm: _scores(arm, own, runs[baseline]) for arm, own in runs.items()}
+    scores = {arm: _scores(own) for arm, own in runs.items()}
     others = {arm: found for arm, found in scores.items() if arm != baseline}
     return classification.compare(held_out, scores[baseline], others)
 
 
-def _scores(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> np.ndarray:
+def _scores(runs: Sequence[Run]) -> np.ndarray:
     """``[seeds, N]`` of one arm."""
-    seeds, theirs = ([run.record.seed for run in some] for some in (runs, baseline))
-    real = [[run.record.inputs[of] for of in ("images", "test")] for run in (*runs, *baseline)]
-    if seeds != theirs or any(one != real[0] for one in real):
-        problem = "has runs of other seeds or of other real images than the baseline"
-        raise PathoganError(problem, where=f"arm {arm}", remedy="run both with one parameter file")
     return np.stack([classifying.answers(run).scores for run in runs])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from pathogan_core.experiments import growing
 from pathogan_core.experiments.chapter4 import configurations
 from pathogan_core.experiments.chapter4.data import SEQUENCE, Chapter
 from pathogan_core.experiments.growing import PREVIEWED, Preview
-from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
-from pathogan_core.experiments.weights import load_network
+from pathogan_core.experiments.store import Outcome, Run, RunSpec
+from pathogan_core.experiments.weights import configuration_of, load_network
 from pathogan_core.gans import pggan
 from pathogan_core.gans.growth import Stage, equal_phases
 from pathogan_core.gans.pggan_networks import Generator, at_stage
 from pathogan_core.training.batches import DeviceImages, to_uint8, to_unit_range
-from pathogan_core.training.checkpoint import save_tensors
-from pathogan_core.training.loop import train
 
 
 def images_to_see(chapter: Chapter, name: str) -> int:
@@ -69,19 +67,12 @@ def train_pggan(chapter: Chapter, name: str) -> Run:
     def run(folder: Path) -> Outcome:
         real = DeviceImages(chapter.gan_images(name), chapter.device)
         program = pggan.program(config, real, seed, chapter.device)
-        steps = config.steps(images)
 
         def draw_previews(stage: Stage) -> torch.Tensor:
             average = program.best("generator")
             return pggan.sample(average, PREVIEWED, config.latent, seed, stage=stage)
 
-        preview = growing.previewer(draw_previews, config.growth, folder)
-        options = replace(chapter.loop_options(steps), on_tick=preview)
-        clock = train(program, folder, steps=steps, seed=seed, options=options)
-        growing.gather_previews(folder)
-        weights = program.best("generator").state_dict()
-        save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
-        return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
+        return growing.train_growing(chapter, folder, program, config, images, draw_previews, seed)
 
     return chapter.store.train_or_load(spec, run)
 
@@ -102,8 +93,7 @@ def real_at(images: np.ndarray, stage: Stage) -> np.ndarray:
 
 def pggan_config_of(run: Run) -> pggan.PGGANConfig:
     """The configuration in a run's record."""
-    names = {field.name for field in fields(pggan.PGGANConfig)}
-    return pggan.PGGANConfig(**{k: v for k, v in run.record.config.items() if k in names})
+    return configuration_of(run, pggan.PGGANConfig)
 
 
 def load_generator(run: Run) -> Generator:

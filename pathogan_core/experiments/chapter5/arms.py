@@ -24,6 +24,7 @@ from pathogan_core.experiments.chapter5.detecting import (
 )
 from pathogan_core.experiments.chapter5.filling import flattened
 from pathogan_core.experiments.chapter5.parameters import GANS, units
+from pathogan_core.experiments.comparing import check_paired
 from pathogan_core.experiments.pooling import made_by
 from pathogan_core.experiments.published_table4 import ARMS, BASELINE
 from pathogan_core.experiments.store import Run
@@ -119,11 +120,7 @@ def differences_to_baseline(
     Raises:
         PathoganError: no baseline among them, or arms of other seeds or other real images.
     """
-    if baseline not in runs:
-        remedy = "add it to the parameter arms"
-        raise PathoganError("is not among the arms", where=f"baseline {baseline}", remedy=remedy)
-    for arm, own in runs.items():
-        _check_alike(arm, own, runs[baseline])
+    check_paired(runs, baseline)
     tested = {arm: [answers(run).among(slices) for run in own] for arm, own in runs.items()}
     outcomes = {arm: [one.outcomes(truth) for one in own] for arm, own in tested.items()}
     reference, patients = outcomes.pop(baseline), tested[baseline][0].patients
@@ -161,11 +158,3 @@ def committed_arms(study: Mapping[str, Run]) -> dict[str, list[Run]]:
         for arm, own in by_arm.items()
         if seeds and set(seeds) <= set(own)
     }
-
-
-def _check_alike(arm: str, runs: Sequence[Run], baseline: Sequence[Run]) -> None:
-    seeds, theirs = ([run.record.seed for run in some] for some in (runs, baseline))
-    real = [[run.record.inputs[of] for of in ("images", "test")] for run in (*runs, *baseline)]
-    if seeds != theirs or any(one != real[0] for one in real):
-        problem = "has runs of other seeds or of other real images than the baseline"
-        raise PathoganError(problem, where=f"arm {arm}", remedy="run both with one parameter file")

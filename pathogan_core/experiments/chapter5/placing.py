@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,12 @@ from pathogan_core.experiments.chapter5 import configurations
 from pathogan_core.experiments.chapter5.asking import asked_boxes
 from pathogan_core.experiments.chapter5.data import SEQUENCE, Chapter, drawn
 from pathogan_core.experiments.growing import PREVIEWED
-from pathogan_core.experiments.store import GENERATOR, Outcome, Run, RunSpec
-from pathogan_core.experiments.weights import load_network
+from pathogan_core.experiments.store import Outcome, Run, RunSpec
+from pathogan_core.experiments.weights import configuration_of, load_network
 from pathogan_core.gans import cpggan, sampling
 from pathogan_core.gans.cpggan_networks import Generator
 from pathogan_core.gans.growth import Stage
 from pathogan_core.training.batches import DeviceImages, to_uint8, to_unit_range
-from pathogan_core.training.checkpoint import save_tensors
-from pathogan_core.training.loop import train
 
 
 def train_cpggan(chapter: Chapter, gan: str) -> Run:
@@ -54,19 +52,14 @@ def train_cpggan(chapter: Chapter, gan: str) -> Run:
         images, boxes = _training_set(chapter, gan)
         program = cpggan.program(config, images, boxes, seed, chapter.device)
         condition = condition_of(config, previewed_boxes(chapter))
-        noise = latents(PREVIEWED, config.latent, seed)
+        noise = sampling.latents(PREVIEWED, config.latent, seed)
 
         def draw_previews(stage: Stage) -> torch.Tensor:
             return cpggan.draw(program.best("generator"), noise, condition, stage=stage)
 
-        steps = config.steps(p.gan_images)
-        preview = growing.previewer(draw_previews, config.growth, folder)
-        options = replace(chapter.loop_options(steps), on_tick=preview)
-        clock = train(program, folder, steps=steps, seed=seed, options=options)
-        growing.gather_previews(folder)
-        weights = program.best("generator").state_dict()
-        save_tensors(folder / GENERATOR, weights, {"config": asdict(config)})
-        return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
+        return growing.train_growing(
+            chapter, folder, program, config, p.gan_images, draw_previews, seed
+        )
 
     return chapter.store.train_or_load(spec, run)
 
@@ -104,8 +97,7 @@ def condition_of(config: cpggan.CPGGANConfig, boxes: Sequence[np.ndarray]) -> to
 
 def cpggan_config_of(run: Run) -> cpggan.CPGGANConfig:
     """The configuration in a run's record."""
-    names = {field.name for field in fields(cpggan.CPGGANConfig)}
-    return cpggan.CPGGANConfig(**{k: v for k, v in run.record.config.items() if k in names})
+    return configuration_of(run, cpggan.CPGGANConfig)
 
 
 def load_generator(run: Run) -> Generator:
@@ -117,9 +109,7 @@ def load_generator(run: Run) -> Generator:
     return load_network(run, build)
 
 
-def fill(
-    run: Run, boxes: Sequence[np.ndarray], seed: int, stage: Stage | None = None
-) -> np.ndarray:
+def fill(run: Run, boxes: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """Images with lesions in the boxes asked for, uint8 ``[N, R, R]``.
 
     Args:
@@ -128,12 +118,6 @@ def fill(
         seed: of the latents; image i's does not depend on how many there are.
     """
     config, generator = cpggan_config_of(run), load_generator(run)
-    noise = latents(len(boxes), config.latent, seed)
-    images = cpggan.draw(generator, noise, condition_of(config, boxes), batch=64, stage=stage)
+    noise = sampling.latents(len(boxes), config.latent, seed)
+    images = cpggan.draw(generator, noise, condition_of(config, boxes), batch=64)
     return to_uint8(images)[:, 0].numpy()
-
-
-def latents(count: int, latent: int, seed: int) -> torch.Tensor:
-    """``[count, latent]``; the first ones do not depend on `count`."""
-    stream = sampling.latent_stream(seed)
-    return torch.from_numpy(stream.standard_normal((count, latent), np.float32))

@@ -9,7 +9,7 @@ import torch
 
 from pathogan_core.experiments.chapter5 import placing
 from pathogan_core.experiments.store import Run
-from pathogan_core.gans import cpggan
+from pathogan_core.gans import cpggan, sampling
 from pathogan_core.training.batches import to_uint8
 
 POSITIONS = 8
@@ -53,7 +53,7 @@ def sweep(run: Run, seed: int) -> Sweep:
     config, generator = placing.cpggan_config_of(run), placing.load_generator(run)
     boxes = swept_boxes(config.image_size)
     asked = [*boxes.reshape(-1, 1, 4), np.empty((0, 4))]
-    latents = placing.latents(1, config.latent, seed).expand(len(asked), -1)
+    latents = sampling.latents(1, config.latent, seed).expand(len(asked), -1)
     with torch.no_grad():
         drawn = cpggan.draw(generator, latents, placing.condition_of(config, asked), batch=64)
     images = to_uint8(drawn)[:, 0].numpy()
