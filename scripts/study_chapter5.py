@@ -6,6 +6,7 @@ from typing import Any
 
 from pathogan_core.experiments import growing
 from pathogan_core.experiments.chapter5 import (
+    answering,
     arms,
     detecting,
     measuring,
@@ -41,9 +42,10 @@ def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]
 
 
 def _arm(chapter: Chapter, arm: str, seed: int) -> tuple[Run, dict[str, bytes]]:
-    """What is found in every test slice; of the baseline also some of these slices."""
+    """What is found in the annotated test slices; of the baseline also some of these slices."""
     run = arms.train_arm(chapter, arm, seed)
-    files = {detecting.DETECTIONS: (run.folder / detecting.DETECTIONS).read_bytes()}
+    found = answering.answers(run).among("annotated")
+    files = {answering.DETECTIONS: answering.packed(found, chapter.parameters.image_size)}
     if arm == arms.BASELINE:
         files[showing.SLICES] = contact_sheet(showing.spread_images(chapter), COLUMNS)
     return run, files

@@ -22,9 +22,14 @@ from pathogan_core.files import atomic_write
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write `tensors` and a JSON `header` to a safetensors file, atomically."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as handle:
-        handle.write(save(contiguous, metadata={"header": json.dumps(header)}))
+        handle.write(tensor_bytes(tensors, header))
+
+
+def tensor_bytes(tensors: dict[str, Tensor], header: dict[str, Any]) -> bytes:
+    """The content of a safetensors file with a JSON `header`."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(contiguous, metadata={"header": json.dumps(header)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -15,10 +15,10 @@ from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import detection_comparison
 from pathogan_core.experiments import growing, pooling
 from pathogan_core.experiments.chapter5 import arms, detecting, filling, placing
+from pathogan_core.experiments.chapter5.answering import answers
 from pathogan_core.experiments.chapter5.arms import TABLE as ARMS
 from pathogan_core.experiments.chapter5.arms import differences_to_baseline
 from pathogan_core.experiments.chapter5.data import SEQUENCE, Chapter
-from pathogan_core.experiments.chapter5.detecting import answers
 from pathogan_core.experiments.published_table4 import load_detection
 from pathogan_core.experiments.store import Run
 

@@ -15,9 +15,9 @@ from pathogan_core.evaluation import detection, detection_comparison
 from pathogan_core.evaluation.detection import Froc
 from pathogan_core.evaluation.paired import Difference
 from pathogan_core.experiments.chapter5 import filling
+from pathogan_core.experiments.chapter5.answering import answers
 from pathogan_core.experiments.chapter5.data import BoxedSlices, Chapter
 from pathogan_core.experiments.chapter5.detecting import (
-    answers,
     arm_setup,
     parts_of_arm_setup,
     train_detector,
@@ -115,7 +115,8 @@ def differences_to_baseline(
     Args:
         runs: by arm, in the same order of seeds; live or committed.
         iou: one of `detection.IOUS`.
-        slices, truth: of `detecting.SLICES` and `detecting.TRUTHS`.
+        slices, truth: of `answering.SLICES` and `answering.TRUTHS`; committed runs hold the
+            annotated slices only.
 
     Raises:
         PathoganError: no baseline among them, or arms of other seeds or other real images.

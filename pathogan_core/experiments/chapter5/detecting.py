@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pathogan_core.cad import detections as found_in
 from pathogan_core.cad import yolov3
@@ -18,61 +16,27 @@ from pathogan_core.cad.anchors import Anchors, anchors_of
 from pathogan_core.cad.boxed_images import BoxedImages, BoxedMixture
 from pathogan_core.cad.yolov3_networks import YOLOv3
 from pathogan_core.evaluation import detection, detection_comparison, paired
-from pathogan_core.evaluation.detection import Detections, Outcomes, Truth
+from pathogan_core.evaluation.detection import Detections, Truth
 from pathogan_core.experiments.chapter5 import configurations
-from pathogan_core.experiments.chapter5.data import BoxedSlices, Chapter
+from pathogan_core.experiments.chapter5.answering import (
+    DETECTIONS,
+    SLICES,
+    TRUTHS,
+    Answers,
+    answers,
+    packed,
+)
+from pathogan_core.experiments.chapter5.data import Chapter
 from pathogan_core.experiments.chapter5.filling import flattened
 from pathogan_core.experiments.store import Measurement, Outcome, Run, RunSpec
 from pathogan_core.experiments.weights import load_network
+from pathogan_core.files import atomic_write
 from pathogan_core.training.checkpoint import save_tensors
 from pathogan_core.training.loop import train
 
-REVISION = 1  # raise when a change here alters the measures of a finished run
+REVISION = 2  # raise when a change here alters the measures of a finished run
 DETECTOR = "detector.safetensors"
-DETECTIONS = "detections.safetensors"
-"""Of a finished run: what is found in every test slice, with truth and patients."""
-SLICES = ("annotated", "all")
-"""Test slices: those with a rough box, as Table 4's must be, and all of them."""
-TRUTHS = ("rough", "exact")
-"""What is to be found: the annotators' boxes, as in the thesis, or the lesions' own."""
 SELECTION_IOU = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a detector finds in test slices.
-
-    Args:
-        patients: ``[N]``, whose slice each is.
-        truths: by kind, of `TRUTHS`, the boxes to be found.
-        found: at every score from the configuration's threshold.
-    """
-
-    patients: np.ndarray
-    truths: Mapping[str, Truth]
-    found: Detections
-
-    @cached_property
-    def annotated(self) -> np.ndarray:
-        """The slices with a rough box, ascending ``[n]``."""
-        return np.unique(self.truths["rough"].images)
-
-    def among(self, slices: str) -> Answers:
-        """In the slices of `SLICES` only; they are numbered anew, in the same order."""
-        if slices == "all":
-            return self
-        chosen = self.annotated
-        truths = {}
-        for kind, truth in self.truths.items():
-            kept, images = _renumbered(truth.images, chosen)
-            truths[kind] = Truth(len(chosen), images, truth.boxes[kept])
-        kept, images = _renumbered(self.found.images, chosen)
-        found = Detections(images, self.found.boxes[kept], self.found.scores[kept])
-        return Answers(self.patients[chosen], truths, found)
-
-    def outcomes(self, truth: str) -> Outcomes:
-        """What becomes of each detection and box of a kind of truth, at both IoU thresholds."""
-        return detection.match(self.truths[truth], self.found)
 
 
 def train_detector(
@@ -133,7 +97,10 @@ def train_detector(
         save_tensors(folder / DETECTOR, network.state_dict(), header)
         test = chapter.slices("test", every=True)
         found = gathered(yolov3.predict(network, test.images, config))
-        _save_answers(test, found, folder / DETECTIONS)
+        truths = {kind: _truth(getattr(test, kind)) for kind in TRUTHS}
+        given = Answers(test.patients, truths, found)
+        with atomic_write(folder / DETECTIONS) as handle:
+            handle.write(packed(given, p.image_size))
         return Outcome(clock.step, clock.images, clock.seconds, chapter.device)
 
     trained = chapter.store.train_or_load(spec, run)
@@ -169,25 +136,6 @@ def gathered(found: Sequence[found_in.Detections]) -> Detections:
     return Detections(images, boxes, scores)
 
 
-def answers(run: Run) -> Answers:
-    """What a finished detector, live or committed, finds in all test slices.
-
-    Raises:
-        PathoganError: the file is missing or damaged.
-    """
-    tensors, header = run.load_tensors(DETECTIONS)
-    held = {name: tensor.numpy() for name, tensor in tensors.items()}
-    owners = held["patients"].astype(int)
-    images = {name: held[f"{name}/images"].astype(np.int64) for name in ("found", *TRUTHS)}
-    truths = {
-        kind: Truth(len(owners), images[kind], held[f"{kind}/boxes"].astype(float))
-        for kind in TRUTHS
-    }
-    boxes, scores = (held[f"found/{what}"].astype(float) for what in ("boxes", "scores"))
-    found = Detections(images["found"], boxes, scores)
-    return Answers(np.array(header["patients"])[owners], truths, found)
-
-
 def load_detector(run: Run) -> YOLOv3:
     """A finished run's network; see `weights.load_network` for what is refused."""
     return load_network(run, lambda values: YOLOv3(values["width"], values["depth"]), DETECTOR)
@@ -196,21 +144,6 @@ def load_detector(run: Run) -> YOLOv3:
 def metric_name(measure: str, iou: float, slices: str = "annotated", truth: str = "rough") -> str:
     """What a record calls a measure of `detection_comparison` on these slices and boxes."""
     return f"{slices}/{truth}/{iou:g}/{measure}"
-
-
-def _save_answers(test: BoxedSlices, found: Detections, path: Path) -> None:
-    unique, owners = np.unique(test.patients, return_inverse=True)
-    tensors = {
-        "patients": torch.from_numpy(owners.astype(np.int32)),
-        "found/images": torch.from_numpy(found.images.astype(np.int32)),
-        "found/boxes": torch.from_numpy(found.boxes.astype(np.float32)),
-        "found/scores": torch.from_numpy(found.scores.astype(np.float32)),
-    }
-    for kind in TRUTHS:
-        boxes, images = flattened(getattr(test, kind))
-        tensors[f"{kind}/boxes"] = torch.from_numpy(boxes)
-        tensors[f"{kind}/images"] = torch.from_numpy(images.astype(np.int32))
-    save_tensors(path, tensors, {"patients": unique.tolist()})
 
 
 def _measurement(chapter: Chapter) -> Measurement:
@@ -237,9 +170,3 @@ def _measurement(chapter: Chapter) -> Measurement:
 def _truth(boxes: Sequence[np.ndarray]) -> Truth:
     corners, images = flattened(boxes)
     return Truth(len(boxes), images, corners)
-
-
-def _renumbered(images: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which entries ``[K]`` are of the chosen images, and their places among these."""
-    kept = np.isin(images, chosen)
-    return kept, np.searchsorted(chosen, images[kept])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pathogan_core.evaluation import detection
+from pathogan_core.experiments.chapter5.answering import Answers, answers
 from pathogan_core.experiments.chapter5.data import Chapter
-from pathogan_core.experiments.chapter5.detecting import Answers, answers
 from pathogan_core.experiments.published_table4 import BASELINE
 from pathogan_core.experiments.store import Run
 
