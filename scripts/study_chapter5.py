@@ -38,7 +38,7 @@ def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]
     if parts := detecting.parts_of_arm_setup(setup):
         return _arm(chapter, *parts)
     run = measuring.measured(chapter, setup.rsplit("-", 1)[0])
-    return run, _cpggan(chapter, run)
+    return run, _gan(chapter, run)
 
 
 def _arm(chapter: Chapter, arm: str, seed: int) -> tuple[Run, dict[str, bytes]]:
@@ -51,15 +51,17 @@ def _arm(chapter: Chapter, arm: str, seed: int) -> tuple[Run, dict[str, bytes]]:
     return run, files
 
 
-def _cpggan(chapter: Chapter, run: Run) -> dict[str, bytes]:
-    """Samples and the boxes they were asked for, one box moved about, and the run's growth."""
+def _gan(chapter: Chapter, run: Run) -> dict[str, bytes]:
+    """Samples and the boxes they were asked for, one box moved about, and a CPGGAN's growth."""
     boxes, _ = placing.asked(chapter, SAMPLES)
     images = placing.fill(run, boxes, chapter.parameters.seed)
     moved = sweeping.sweep(run, chapter.parameters.seed).sheet
-    growth = placing.cpggan_config_of(run).growth
-    return {
+    files = {
         reporting.SAMPLES: contact_sheet(images, COLUMNS),
         reporting.BOXES: reporting.packed_boxes(boxes),
         reporting.SWEEP: contact_sheet(moved, 1),
-        growing.GROWTH: growing.chosen_previews(run, growth, STAGES),
     }
+    if run.record.method == "cpggan":
+        growth = placing.cpggan_config_of(run).growth
+        files[growing.GROWTH] = growing.chosen_previews(run, growth, STAGES)
+    return files

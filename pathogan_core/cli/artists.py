@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pathogan_core.experiments.store import Run
 
+PLACING = ("cpggan", "pix2pix")
+"""Methods that are asked for boxes."""
+
 
 @dataclass(frozen=True)
 class Artist:
@@ -37,27 +40,27 @@ def artist_of(run: Run, count: int, seed: int, boxes: Path | None = None) -> Art
 
     Args:
         count, seed: how many images are drawn, and with which seed.
-        boxes: CSV with the boxes that a CPGGAN is asked for; without it those that are stored with
-            the run, flipped, shifted and zoomed as in its chapter.
+        boxes: CSV with the boxes that a GAN of `PLACING` is asked for; without it those that are
+            stored with the run, flipped, shifted and zoomed as in its chapter.
 
     Raises:
         PathoganError: the run made no images, or boxes are missing or make no sense for it.
     """
     method = run.record.method
-    if boxes is not None and method != "cpggan":
+    if boxes is not None and method not in PLACING:
         raise PathoganError(
             f"mean nothing to {method}",
             where="--boxes",
-            remedy="leave it out, or name a cpggan run",
+            remedy=f"leave it out, or name a run of {' or '.join(PLACING)}",
         )
     makers = {"dcgan": _plain, "wgan": _plain, "pggan": _growing}
-    if method == "cpggan":
+    if method in PLACING:
         return _placing(run, count, seed, boxes)
     if method not in makers:
         raise PathoganError(
             f"is a run of {method}, which draws nothing from noise",
             where=run.folder,
-            remedy="name a run of dcgan, wgan, pggan or cpggan",
+            remedy=f"name a run of dcgan, wgan, pggan, {' or '.join(PLACING)}",
         )
     return makers[method](run)
 
@@ -90,10 +93,10 @@ def _placing(run: Run, count: int, seed: int, path: Path | None) -> Artist:
     import numpy as np
 
     from pathogan_core.experiments.chapter5 import placing
-    from pathogan_core.gans import cpggan
+    from pathogan_core.gans.sampling import draw as drawn_by
     from pathogan_core.training.batches import to_uint8
 
-    config, generator = placing.cpggan_config_of(run), placing.load_generator(run)
+    config, generator = placing.config_of(run), placing.load_generator(run)
     if path is None:
         asked = _asked(run, config.image_size, count, seed)
     else:
@@ -103,7 +106,7 @@ def _placing(run: Run, count: int, seed: int, path: Path | None) -> Artist:
         boxes = list(asked[begin : begin + len(latents)])
         boxes += [np.empty((0, 4))] * (len(latents) - len(boxes))
         condition = placing.condition_of(config, boxes)
-        return to_uint8(cpggan.draw(generator, latents, condition))[:, 0].numpy()
+        return to_uint8(drawn_by(generator, latents, 64, condition))[:, 0].numpy()
 
     return Artist(config.latent, draw, asked)
 

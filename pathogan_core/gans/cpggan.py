@@ -132,6 +132,14 @@ def program(
         PathoganError: as `pggan.program`, or images and boxes are not equally many.
     """
     pggan.check_groups(config, distribution or Distribution())
+    check_pairs(config, images, boxes)
+    generator, discriminator = config.networks()
+    d_loss, g_loss = losses(config, images, boxes, generator, discriminator)
+    return pggan.assembled(config, generator, discriminator, d_loss, g_loss, seed, device)
+
+
+def check_pairs(config: CPGGANConfig, images: DeviceImages, boxes: DeviceImages) -> None:
+    """Refuse images and drawn boxes that do not fit the configuration or each other."""
     for some in (images, boxes):
         pggan.check_images(config, some)
     if len(images) != len(boxes):
@@ -140,9 +148,6 @@ def program(
             where="boxes",
             remedy="draw one image of boxes for each image, black where it has no lesion",
         )
-    generator, discriminator = config.networks()
-    d_loss, g_loss = losses(config, images, boxes, generator, discriminator)
-    return pggan.assembled(config, generator, discriminator, d_loss, g_loss, seed, device)
 
 
 def losses(
@@ -169,16 +174,13 @@ def losses(
         def critic(shown: Tensor, boxes: Tensor = seen) -> Tensor:
             return discriminator(shown, boxes, stage.level, stage.alpha)
 
-        loss, scalars = pggan.critic_loss(
+        told = pggan.critic_loss(
             critic, real, fake, turn.rand(batch), config.penalty_weight, config.drift,
             flipped=_flips(config, "critic", turn),
         )  # fmt: skip
-        if config.conditional:
-            with torch.set_grad_enabled(config.mismatch_weight > 0):
-                gaps = boxes_gaps(critic, real, seen)
-            loss = loss + config.mismatch_weight * mismatch_loss(gaps)
-            scalars = {**scalars, "boxes_gap": gaps.mean()}
-        return loss, scalars
+        if not config.conditional:
+            return told
+        return with_boxes_gap(told, critic, real, seen, config.mismatch_weight)
 
     def g_loss(turn: Turn) -> Loss:
         stage, batch = growth.at(turn.images), growth.batch_size(turn.images)
@@ -190,6 +192,20 @@ def losses(
         return (-loss if _flips(config, "generator", turn) else loss), scalars
 
     return d_loss, g_loss
+
+
+def with_boxes_gap(
+    told: Loss,
+    critic: Callable[[Tensor, Tensor], Tensor],
+    real: Tensor,
+    seen: Tensor,
+    mismatch_weight: float,
+) -> Loss:
+    """A critic's loss with the gap of right and wrong boxes in its log, and in it if it weighs."""
+    loss, scalars = told
+    with torch.set_grad_enabled(mismatch_weight > 0):
+        gaps = boxes_gaps(critic, real, seen)
+    return loss + mismatch_weight * mismatch_loss(gaps), {**scalars, "boxes_gap": gaps.mean()}
 
 
 def boxes_gaps(critic: Callable[[Tensor, Tensor], Tensor], real: Tensor, seen: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from tiny_chapter4 import counted, told
 from tiny_chapter5 import LESION_SLICES, SLICES, changed
 
@@ -19,7 +20,7 @@ from pathogan_core.cad.boxed_images import BoxedImages
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import detection
 from pathogan_core.evaluation.detection import Detections, Truth
-from pathogan_core.experiments.chapter5 import arms, configurations, detecting
+from pathogan_core.experiments.chapter5 import answering, arms, configurations, detecting
 from pathogan_core.experiments.chapter5.answering import Answers, answers
 from pathogan_core.experiments.chapter5.data import Chapter
 from pathogan_core.experiments.chapter5.detecting import (
@@ -48,7 +49,7 @@ def test_detections_are_the_stored_networks_in_every_test_slice(
     assert sum(len(one.scores) for one in found) == len(given.found.scores) > 0
     for number, one in enumerate(found):
         own = given.found.images == number
-        # Weights in another memory format: a convolution may round otherwise; half-precision scores.
+        # Weights in another memory format: a convolution may round otherwise. Scores are halves.
         assert given.found.boxes[own] == pytest.approx(one.boxes, abs=1e-3)
         assert given.found.scores[own] == pytest.approx(one.scores, abs=5e-4)
     for kind in detecting.TRUTHS:
@@ -274,3 +275,39 @@ def test_the_name_of_an_arms_run_is_read_as_it_is_written(arm: str) -> None:
 @pytest.mark.parametrize("name", ["cpggan-64", "arm-real", "arm-seed0", "pool-cpggan"])
 def test_other_names_are_no_arms(name: str) -> None:
     assert parts_of_arm_setup(name) is None
+
+
+def test_a_committed_run_holds_the_annotated_slices_in_little_space(
+    chapter5: Chapter, real: Run, tmp_path: Path
+) -> None:
+    given, side = answers(real), chapter5.parameters.image_size
+    committed = given.among("annotated")
+    (tmp_path / answering.DETECTIONS).write_bytes(answering.packed(committed, side))
+    again = answers(replace(real, folder=tmp_path))
+    assert again.among("annotated") is again
+    assert again.patients.tolist() == committed.patients.tolist()
+    assert np.array_equal(again.found.images, committed.found.images)
+    assert np.array_equal(again.found.scores, committed.found.scores)
+    assert again.found.boxes == pytest.approx(committed.found.boxes, abs=2 * side / answering.TICKS)
+    for kind in answering.TRUTHS:
+        assert np.array_equal(again.truths[kind].boxes, committed.truths[kind].boxes)
+    with pytest.raises(PathoganError) as refused:
+        again.among("all")
+    assert "holds the annotated test slices only" in told(refused)
+
+
+def test_packed_boxes_only_ever_widen_and_stay_in_the_image() -> None:
+    side = 64
+    boxes = np.array([[0, 0, 64, 64], [63.9999, 0, 64, 1e-9], [10.1, 20.2, 30.3, 40.4]], float)
+    none = Truth(2, np.empty(0, int), np.empty((0, 4)))
+    found = Detections(np.array([0, 0, 1]), boxes, np.array([1.0, 0.001, 0.5]))
+    given = Answers(np.array(["a", "b"]), dict.fromkeys(answering.TRUTHS, none), found)
+    read = safetensors.numpy.load(answering.packed(given, side))
+    kept = read["found/boxes"].astype(float) * side / answering.TICKS
+    assert (kept[:, :2] <= boxes[:, :2] + 1e-9).all()
+    assert (kept[:, 2:] >= boxes[:, 2:] - 1e-9).all()
+    assert np.abs(kept - boxes).max() <= side / answering.TICKS
+    assert kept.min() >= 0
+    assert kept.max() <= side
+    assert (kept[:, 2:] > kept[:, :2]).all()
+    assert (read["found/scores"].astype(float) >= 0.001).all()  # none falls below the threshold

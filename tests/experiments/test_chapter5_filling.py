@@ -16,15 +16,16 @@ from pathogan_core.experiments.chapter5 import filling, placing
 from pathogan_core.experiments.chapter5.data import Chapter
 
 
-def test_a_pool_is_what_its_gan_draws_in_the_boxes_asked_for(chapter5: Chapter) -> None:
-    pool = filling.filled(chapter5, "cpggan")
+@pytest.mark.parametrize("gan", ["cpggan", "image-to-image"])
+def test_a_pool_is_what_its_gan_draws_in_the_boxes_asked_for(chapter5: Chapter, gan: str) -> None:
+    pool = filling.filled(chapter5, gan)
     boxes, _ = placing.asked(chapter5, 24)
-    drawn = placing.fill(placing.train_cpggan(chapter5, "cpggan"), boxes, 0)
+    drawn = placing.fill(placing.train_gan(chapter5, gan), boxes, 0)
     images = pooling.images_of(pool)
     assert images.shape == (24, SIZE, SIZE)
     assert np.array_equal(images, drawn)
     assert len(np.unique(images, axis=0)) == 24
-    held = filling.boxed(pool, 24, "cpggan")
+    held = filling.boxed(pool, 24, gan)
     for number, own in enumerate(boxes):
         assert np.array_equal(held.boxes[held.rows == number], own)
 
@@ -33,7 +34,7 @@ def test_an_image_and_its_boxes_do_not_depend_on_how_many_there_are(
     chapter5: Chapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = filling.boxed(filling.filled(chapter5, "cpggan"), 24, "cpggan")
-    monkeypatch.setattr(filling, "AT_ONCE", 7)
+    monkeypatch.setattr(placing, "AT_ONCE", 7)
     longer = filling.filled(changed(chapter5, pool_images=30), "cpggan")
     assert len(pooling.images_of(longer)) == 30
     again = filling.boxed(longer, 24, "cpggan")
@@ -83,7 +84,7 @@ def test_each_gan_and_each_way_of_asking_has_a_pool_of_its_own(chapter5: Chapter
         filling.filled(changed(chapter5, roughness=0.5), "cpggan"),
     ]
     assert len({pool.folder for pool in pools}) == len(pools)
-    gan = placing.train_cpggan(chapter5, "cpggan-normal")
+    gan = placing.train_gan(chapter5, "cpggan-normal")
     assert pools[1].record.inputs["generator"]["fingerprint"] == gan.record.run
     assert pools[1].record.inputs["boxes"] == chapter5.provenance("train")
 

@@ -95,8 +95,3 @@ def test_impossible_values_are_one_line(given: dict[str, Any], problem: str) -> 
     with pytest.raises(PathoganError) as refused:
         Parameters.from_notebook(given)
     assert told(refused).startswith(problem)
-
-
-def test_arms_of_image_to_image_need_no_pool() -> None:
-    p = Parameters.from_notebook({"arms": ["real", "image-to-image-12k"], "pool_images": 1})
-    assert p.arms == ("real", "image-to-image-12k")

@@ -56,13 +56,23 @@ def test_only_normal_subjects_slices_are_normal(chapter5: Chapter) -> None:
 
 
 def test_a_cpggan_is_trained_once_and_its_record_names_what_it_saw(chapter5: Chapter) -> None:
-    plain, normal = (placing.train_cpggan(chapter5, gan) for gan in ("cpggan", "cpggan-normal"))
-    assert placing.train_cpggan(chapter5, "cpggan").folder == plain.folder != normal.folder
+    plain, normal = (placing.train_gan(chapter5, gan) for gan in ("cpggan", "cpggan-normal"))
+    assert placing.train_gan(chapter5, "cpggan").folder == plain.folder != normal.folder
     assert set(plain.record.inputs) == {"images"}
     assert set(normal.record.inputs) == {"images", "normal"}
     assert plain.record.images_seen >= chapter5.parameters.gan_images
     for name, before in placing.load_generator(plain).state_dict().items():
         assert torch.isfinite(before).all(), name
+
+
+def test_the_image_to_image_gan_sees_what_the_first_cpggan_sees(chapter5: Chapter) -> None:
+    plain, translated = (placing.train_gan(chapter5, gan) for gan in ("cpggan", "image-to-image"))
+    assert translated.record.inputs == plain.record.inputs
+    assert (translated.record.method, translated.record.setup) == ("pix2pix", "image-to-image-32")
+    assert translated.record.images_seen >= chapter5.parameters.gan_images
+    critics = [placing.config_of(run).networks()[1] for run in (plain, translated)]
+    assert str(critics[0]) == str(critics[1])
+    assert placing.config_of(translated).batch_size == chapter5.parameters.gan_batches[-1]
 
 
 def test_normal_slices_are_learnt_with_no_box(
@@ -81,7 +91,7 @@ def test_normal_slices_are_learnt_with_no_box(
 
 
 def test_previews_are_of_the_boxes_that_are_asked_for_first(chapter5: Chapter) -> None:
-    run = placing.train_cpggan(chapter5, "cpggan")
+    run = placing.train_gan(chapter5, "cpggan")
     growth = placing.cpggan_config_of(run).growth
     last = growing.previews(run, growth)[-1]
     boxes, _ = placing.asked(chapter5, growing.PREVIEWED)
@@ -89,16 +99,18 @@ def test_previews_are_of_the_boxes_that_are_asked_for_first(chapter5: Chapter) -
     assert np.abs(last.images - drawn_now).max() <= 1
 
 
-def test_an_image_depends_on_its_own_boxes_and_number_only(chapter5: Chapter) -> None:
-    run = placing.train_cpggan(chapter5, "cpggan")
+@pytest.mark.parametrize("gan", ["cpggan", "image-to-image"])
+def test_an_image_depends_on_its_own_boxes_and_number_only(chapter5: Chapter, gan: str) -> None:
+    run = placing.train_gan(chapter5, gan)
     boxes, _ = placing.asked(chapter5, 6)
     many = placing.fill(run, boxes, 1).astype(int)
     assert np.abs(placing.fill(run, boxes[:2], 1) - many[:2]).max() <= 1
     assert not np.array_equal(placing.fill(run, boxes[:2], 2), many[:2])
 
 
-def test_metrics_are_those_of_images_drawn_anew(chapter5: Chapter) -> None:
-    run = measuring.measured(chapter5, "cpggan")
+@pytest.mark.parametrize("gan", ["cpggan", "image-to-image"])
+def test_metrics_are_those_of_images_drawn_anew(chapter5: Chapter, gan: str) -> None:
+    run = measuring.measured(chapter5, gan)
     p = chapter5.parameters
     boxes, _ = placing.asked(chapter5, p.asked_images)
     found = placement.placement(placing.fill(run, boxes, p.seed), boxes, seed=p.seed)
@@ -109,8 +121,11 @@ def test_metrics_are_those_of_images_drawn_anew(chapter5: Chapter) -> None:
 # ---- What is shown -------------------------------------------------------------------------------
 
 
-def test_a_sweep_moves_one_box_over_one_latent_and_survives_its_sheet(chapter5: Chapter) -> None:
-    run = placing.train_cpggan(chapter5, "cpggan")
+@pytest.mark.parametrize("gan", ["cpggan", "image-to-image"])
+def test_a_sweep_moves_one_box_over_one_latent_and_survives_its_sheet(
+    chapter5: Chapter, gan: str
+) -> None:
+    run = placing.train_gan(chapter5, gan)
     moved = sweeping.sweep(run, seed=3)
     sides = moved.boxes[..., 2] - moved.boxes[..., 0]
     assert np.allclose(sides, np.array(sweeping.SIDES)[:, None, None] * SIZE)
@@ -124,7 +139,7 @@ def test_a_sweep_moves_one_box_over_one_latent_and_survives_its_sheet(chapter5: 
 
 
 def test_committed_boxes_are_the_packed_ones(chapter5: Chapter) -> None:
-    run = placing.train_cpggan(chapter5, "cpggan")
+    run = placing.train_gan(chapter5, "cpggan")
     boxes, _ = placing.asked(chapter5, 5)
     (run.folder / reporting.BOXES).write_bytes(reporting.packed_boxes(boxes))
     for one, other in zip(reporting.committed_boxes(run), boxes, strict=True):

@@ -88,7 +88,7 @@ def test_few_slices_are_all_shown() -> None:
 
 
 def test_curves_are_those_of_each_run(chapter5: Chapter) -> None:
-    runs = arms.train_arms(changed(chapter5, arms=("real",), seeds=(0, 1))).runs
+    runs = arms.train_arms(changed(chapter5, arms=("real",), seeds=(0, 1)))
     found = arms.curves(runs, iou=0.25, slices="all", truth="exact")
     for run, curve in zip(runs["real"], found["real"], strict=True):
         expected = detection.froc(detecting.answers(run).outcomes("exact"), 0.25)

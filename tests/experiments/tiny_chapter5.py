@@ -30,6 +30,7 @@ TINY = Parameters(
     gan_images=96,
     stable_images=8,
     fade_images=8,
+    i2i_width=4,
     asked_images=8,
     pool_images=24,
     added_images=8,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pathogan_core.cad.boxed_images import BoxedImages
-from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation import detection, detection_comparison
 from pathogan_core.evaluation.detection import Froc
 from pathogan_core.evaluation.paired import Difference
@@ -23,7 +22,7 @@ from pathogan_core.experiments.chapter5.detecting import (
     train_detector,
 )
 from pathogan_core.experiments.chapter5.filling import flattened
-from pathogan_core.experiments.chapter5.parameters import GANS, units
+from pathogan_core.experiments.chapter5.parameters import units
 from pathogan_core.experiments.comparing import check_paired
 from pathogan_core.experiments.pooling import made_by
 from pathogan_core.experiments.published_table4 import ARMS, BASELINE
@@ -35,7 +34,7 @@ class Arm:
     """What is added to the real slices.
 
     Args:
-        family: whose images, of `parameters.GANS` or ``image-to-image``; None: nobody's.
+        family: whose images, of `parameters.GANS`; None: nobody's.
         units: how many, in units of "4k" (`Parameters.added_images`).
     """
 
@@ -48,41 +47,16 @@ TABLE: Mapping[str, Arm] = {
 }
 
 
-@dataclass(frozen=True)
-class Grid:
-    """By arm: runs, one for each seed, or why there are none."""
-
-    runs: dict[str, list[Run]]
-    not_run: dict[str, str]
-
-
-def train_arms(chapter: Chapter) -> Grid:
-    """The arms and seeds that the parameters name; what cannot be run is left out."""
-    p, grid = chapter.parameters, Grid({}, {})
-    for arm in p.arms:
-        if reason := reason_not_to_run(arm):
-            grid.not_run[arm] = reason
-        else:
-            grid.runs[arm] = [train_arm(chapter, arm, seed) for seed in p.seeds]
-    return grid
+def train_arms(chapter: Chapter) -> dict[str, list[Run]]:
+    """The arms and seeds that the parameters name: by arm, one run for each seed."""
+    p = chapter.parameters
+    return {arm: [train_arm(chapter, arm, seed) for seed in p.seeds] for arm in p.arms}
 
 
 def train_arm(chapter: Chapter, arm: str, seed: int) -> Run:
-    """The detector of one arm and seed: found, resumed or trained.
-
-    Raises:
-        PathoganError: nothing makes this arm's images.
-    """
-    if reason := reason_not_to_run(arm):
-        raise PathoganError(reason, where=f"arm {arm}", remedy="choose another arm")
+    """The detector of one arm and seed: found, resumed or trained."""
     sets, made_from = image_sets(chapter, TABLE[arm])
     return train_detector(chapter, arm_setup(arm, seed), sets, made_from, seed)
-
-
-def reason_not_to_run(arm: str) -> str:
-    """That nothing makes its images; empty if something does."""
-    family = TABLE[arm].family
-    return "" if family is None or family in GANS else "not run: gans/pix2pix.py is not there yet"
 
 
 def image_sets(chapter: Chapter, arm: Arm) -> tuple[list[BoxedImages], dict[str, Any]]:

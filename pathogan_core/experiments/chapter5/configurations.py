@@ -10,6 +10,7 @@ from pathogan_core.cad.yolov3 import COCO_ANCHORS, YOLOv3Config
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.configuring import made
 from pathogan_core.gans.cpggan import CPGGANConfig
+from pathogan_core.gans.pix2pix import Pix2PixConfig
 
 if TYPE_CHECKING:  # which builds all of these when it is made
     from pathogan_core.experiments.chapter5.parameters import Parameters
@@ -29,6 +30,19 @@ _CPGGAN = {
     "label_flips": "label_flips",
     "flipped": "flipped",
     "mismatch_weight": "mismatch_weight",
+    "bf16": "bf16",
+}
+_PIX2PIX = {
+    "image_size": "image_size",
+    "width": "i2i_width",
+    "levels": "i2i_levels",
+    "noise_channels": "i2i_noise",
+    "normalisation": "i2i_normalisation",
+    "critic_width": "gan_width",
+    "learning_rate": "gan_rate",
+    "outside": "outside",
+    "mismatch_weight": "mismatch_weight",
+    "l1_weight": "i2i_l1_weight",
     "bf16": "bf16",
 }
 _DETECTOR = {
@@ -58,6 +72,11 @@ def cpggan(p: Parameters) -> CPGGANConfig:
     return config
 
 
+def pix2pix(p: Parameters) -> Pix2PixConfig:
+    """Of the image-to-image GAN: its critic and batch are those of CPGGAN's last level."""
+    return made(partial(Pix2PixConfig, batch_size=p.gan_batches[-1]), p, _PIX2PIX)
+
+
 def detector(p: Parameters, anchors: Anchors = COCO_ANCHORS) -> YOLOv3Config:
     """Of every arm but for the anchors, which are an arm's own."""
     config = made(partial(YOLOv3Config, anchors=anchors), p, _DETECTOR)
@@ -77,4 +96,5 @@ def check(p: Parameters) -> None:
         PathoganError: one of them cannot be; names the parameter.
     """
     cpggan(p)
+    pix2pix(p)
     detector(p)

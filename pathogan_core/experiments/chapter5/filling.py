@@ -12,10 +12,8 @@ from pathogan_core.cad.boxed_images import BoxedImages
 from pathogan_core.errors import PathoganError
 from pathogan_core.experiments.chapter5 import placing
 from pathogan_core.experiments.chapter5.data import Chapter
-from pathogan_core.experiments.pooling import AT_ONCE, images_of, made_by, storing
+from pathogan_core.experiments.pooling import images_of, made_by, storing
 from pathogan_core.experiments.store import Outcome, Run, RunSpec
-from pathogan_core.gans import cpggan, sampling
-from pathogan_core.training.batches import to_uint8
 from pathogan_core.training.checkpoint import save_tensors
 
 REVISION = 1  # raise when a change here alters the images or boxes of an unchanged configuration
@@ -24,18 +22,18 @@ BOXES = "boxes.safetensors"
 
 
 def filled(chapter: Chapter, gan: str) -> Run:
-    """The pool of a CPGGAN: `pool_images` images, a lesion asked for in each of their boxes.
+    """The pool of a GAN: `pool_images` images, a lesion asked for in each of their boxes.
 
     Image i and its boxes do not depend on how many there are.
     """
-    p, source = chapter.parameters, placing.train_cpggan(chapter, gan)
+    p, source = chapter.parameters, placing.train_gan(chapter, gan)
     spec = RunSpec(
         chapter="ch5",
         setup=f"pool-{gan}",
         method="pool",
         revision=REVISION,
         config={
-            "of": "cpggan",
+            "of": source.record.method,
             "images": p.pool_images,
             "shift": p.shift,
             "zoom": p.zoom,
@@ -45,25 +43,18 @@ def filled(chapter: Chapter, gan: str) -> Run:
         scale=p.scale,
         seed=p.seed,
     )
-    config = placing.cpggan_config_of(source)
+    size = placing.config_of(source).image_size
 
     def run(folder: Path) -> Outcome:
         boxes, _ = placing.asked(chapter, p.pool_images)
 
         def parts() -> Iterator[np.ndarray]:
-            generator = placing.load_generator(source).to(chapter.device)
-            stream = sampling.latent_stream(p.seed)
-            for start in range(0, len(boxes), AT_ONCE):
-                some = boxes[start : start + AT_ONCE]
-                noise = stream.standard_normal((len(some), config.latent), np.float32)
-                condition = placing.condition_of(config, some)
-                drawn = cpggan.draw(generator, torch.from_numpy(noise), condition, batch=64)
-                yield to_uint8(drawn)[:, 0].numpy()
+            return placing.filled_parts(source, boxes, p.seed, chapter.device)
 
         corners, rows = flattened(boxes)
         tensors = {"boxes": torch.from_numpy(corners), "rows": torch.from_numpy(rows)}
         save_tensors(folder / BOXES, tensors, {})
-        shape = (len(boxes), config.image_size, config.image_size)
+        shape = (len(boxes), size, size)
         return storing(parts, shape)(folder)
 
     return chapter.store.train_or_load(spec, run)

@@ -11,8 +11,8 @@ from pathogan_core.experiments.store import Measurement, Run
 
 
 def measured(chapter: Chapter, gan: str) -> Run:
-    """A CPGGAN with the contrast of the boxes that it is asked for in its record's metrics."""
-    run = placing.train_cpggan(chapter, gan)
+    """A GAN with the contrast of the boxes that it is asked for in its record's metrics."""
+    run = placing.train_gan(chapter, gan)
     p = chapter.parameters
 
     def measure(run: Run) -> dict[str, dict[str, Any]]:

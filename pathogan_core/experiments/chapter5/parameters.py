@@ -19,8 +19,10 @@ from pathogan_core.experiments.published_table4 import ARMS
 
 DIVISIONS = {"thesis": (0.7, 0.1, 0.2), "handful": (0.4, 0.2, 0.4)}
 """Shares of the patients for training, validation and test: 126, 18 and 36 of 180 in the thesis."""
-GANS = ("cpggan", "cpggan-normal")
-"""CPGGAN trained with slices that have boxes, and with those of normal subjects too."""
+WITH_NORMAL, TRANSLATION = "cpggan-normal", "image-to-image"
+GANS = ("cpggan", WITH_NORMAL, TRANSLATION)
+"""CPGGAN trained with slices that have boxes, and with those of normal subjects too; and what it is
+compared with, the image-to-image GAN, trained as the first."""
 UNIT = 4000
 """Images that the smallest arms of Table 4 add; others add whole multiples of it."""
 
@@ -47,11 +49,14 @@ class Parameters:
         annotation_seed: of annotators and boxes.
         brain_fraction: a normal subject's slice is used if brain fills this share of it.
         every: of a normal subject's slices every n-th is used.
-        gans: which CPGGANs, of `GANS`.
+        gans: which of `GANS`.
         gan_width, gan_latent, gan_batches, gan_rate, stable_images, fade_images,
             condition_channels, entrance, outside, label_flips, flipped, mismatch_weight: see
-            `gans.cpggan.CPGGANConfig`.
-        gan_images: real images that a CPGGAN is trained with.
+            `gans.cpggan.CPGGANConfig`. Of the image-to-image GAN they are those of its critic, and
+            its batch is the last of `gan_batches`.
+        gan_images: real images that a GAN is trained with.
+        i2i_width, i2i_levels, i2i_noise, i2i_normalisation, i2i_l1_weight: of the image-to-image
+            GAN's generator and loss; see `gans.pix2pix.Pix2PixConfig`.
         asked_images: generated images on which it is measured whether lesions lie in the boxes.
         shift, zoom: of the boxes that are asked for, largest, as a share of the image; 0.1 in the
             thesis, beside flips.
@@ -97,12 +102,17 @@ class Parameters:
     label_flips: float = 0.0
     flipped: tuple[str, ...] = ("critic",)
     mismatch_weight: float = 0.0
+    i2i_width: int = 8
+    i2i_levels: int = 4
+    i2i_noise: int = 1
+    i2i_normalisation: str = "instance"
+    i2i_l1_weight: float = 0.0
     asked_images: int = 60
     shift: float = 0.1
     zoom: float = 0.1
     least_left: float = 0.5
     pool_images: int = 24
-    arms: tuple[str, ...] = ("real", "cpggan-4k")
+    arms: tuple[str, ...] = ("real", "cpggan-4k", "image-to-image-4k")
     added_images: int = 24
     detector_width: float = 0.125
     detector_depth: float = 0.125
@@ -150,11 +160,11 @@ class Parameters:
                 raise PathoganError(
                     f"is {getattr(self, name)}", where=name, remedy="give a share below 1"
                 )
-        if "cpggan-normal" in self.gans and not (self.normals or self.prepared):
+        if WITH_NORMAL in self.gans and not (self.normals or self.prepared):
             raise PathoganError(
-                "is 0, but cpggan-normal learns from normal subjects",
+                f"is 0, but {WITH_NORMAL} learns from normal subjects",
                 where="normals",
-                remedy="give 1 or more, or leave cpggan-normal out of gans",
+                remedy=f"give 1 or more, or leave {WITH_NORMAL} out of gans",
             )
         _check_arms(self)
         configurations.check(self)
@@ -164,7 +174,7 @@ def _check_arms(p: Parameters) -> None:
     """The GANs that arms take images of are trained, and draw as many as they take."""
     for arm in p.arms:
         family, _ = ARMS[arm]
-        if family not in GANS:
+        if not units(arm):
             continue
         if family not in p.gans:
             raise PathoganError(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from pathogan_core.experiments.chapter5 import placing
 from pathogan_core.experiments.store import Run
-from pathogan_core.gans import cpggan, sampling
+from pathogan_core.gans import sampling
 from pathogan_core.training.batches import to_uint8
 
 POSITIONS = 8
@@ -50,12 +49,11 @@ def swept_boxes(size: int) -> np.ndarray:
 
 def sweep(run: Run, seed: int) -> Sweep:
     """Each box with the same latent, the first of this seed."""
-    config, generator = placing.cpggan_config_of(run), placing.load_generator(run)
+    config, generator = placing.config_of(run), placing.load_generator(run)
     boxes = swept_boxes(config.image_size)
     asked = [*boxes.reshape(-1, 1, 4), np.empty((0, 4))]
     latents = sampling.latents(1, config.latent, seed).expand(len(asked), -1)
-    with torch.no_grad():
-        drawn = cpggan.draw(generator, latents, placing.condition_of(config, asked), batch=64)
+    drawn = sampling.draw(generator, latents, 64, placing.condition_of(config, asked))
     images = to_uint8(drawn)[:, 0].numpy()
     shape = (*boxes.shape[:3], config.image_size, config.image_size)
     return Sweep(images[:-1].reshape(shape), boxes, images[-1])
