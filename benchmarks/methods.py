@@ -12,7 +12,7 @@ import torch
 from pathogan_core.cad import resnet50, yolov3
 from pathogan_core.cad.boxed_images import BoxedImages, BoxedMixture
 from pathogan_core.cad.image_sets import ImageSet, Mixture
-from pathogan_core.gans import dcgan, munit, pggan, simgan
+from pathogan_core.gans import cpggan, dcgan, munit, pggan, pix2pix, simgan
 from pathogan_core.training.batches import DeviceImages
 from pathogan_core.training.phases import Loss, Phase, Program, Turn
 
@@ -83,6 +83,19 @@ def _plain_pggan(size: int, settings: Settings, device: torch.device) -> Program
     return program
 
 
+def _cpggan(size: int, settings: Settings, device: torch.device) -> Program:
+    """As PGGAN, with as many images of boxes, which are noise too."""
+    config = cpggan.CPGGANConfig(image_size=size, stable_images=1, fade_images=0, **settings)
+    images = DeviceImages(random_images(size), device)
+    return cpggan.program(config, images, images, SEED, device)
+
+
+def _pix2pix(size: int, settings: Settings, device: torch.device) -> Program:
+    config = pix2pix.Pix2PixConfig(image_size=size, **settings)
+    images = DeviceImages(random_images(size), device)
+    return pix2pix.program(config, images, images, SEED, device)
+
+
 def _munit(size: int, settings: Settings, device: torch.device) -> Program:
     config = munit.MUNITConfig(image_size=size, **settings)
     images = DeviceImages(random_images(size), device)
@@ -139,6 +152,14 @@ METHODS: dict[str, Method] = {
     ),
     "pggan": Method(_pggan, _PGGAN, {64: {}}, _TINY_PGGAN, (3, 10)),
     "pggan-plain": Method(_plain_pggan, _PGGAN, {64: {}}, _TINY_PGGAN, (3, 10)),
+    "cpggan": Method(_cpggan, _PGGAN, {64: {}}, _TINY_PGGAN, (3, 10)),
+    "pix2pix": Method(
+        _pix2pix,
+        {"critic_width": 128, "full_width_to": 64, "batch_size": 8},
+        {64: {}},
+        {"width": 4, "critic_width": 4},
+        (3, 10),
+    ),
     "munit": Method(
         _munit,
         {},

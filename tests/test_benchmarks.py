@@ -43,7 +43,8 @@ TRAININGS = {
     f"{method} {size} px {precision}"
     for method, sizes in {
         "dcgan": (64, 128), "wgan": (64, 128), "pggan": (64,), "pggan-plain": (64,),
-        "munit": (60, 224), "simgan": (60, 224), "resnet18": (60, 224), "resnet50": (60, 224),
+        "cpggan": (64,), "pix2pix": (64,), "munit": (60, 224), "simgan": (60, 224),
+        "resnet18": (60, 224), "resnet50": (60, 224),
         "yolov3": (128,),
     }.items()
     for size in sizes
