@@ -8,7 +8,7 @@ as three functions that call each other, to any order.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,43 +16,58 @@ from torch.autograd import Function
 
 
 @torch.compiler.allow_in_graph  # Dynamo's own tracing loses the derivative of a derivative
-def twice_differentiable_conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0
+def twice_differentiable_convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0, stride: int = 1
 ) -> Tensor:
-    """`F.conv2d` of stride 1 for critics whose slope is penalised.
+    """`F.conv2d` or `F.conv3d` for critics whose slope is penalised.
 
     PyTorch differentiates a convolution's gradient by a convolution with batch and channels
     swapped. In bfloat16 on CPUs with AMX, torch 2.14 (oneDNN 3.12) gets that wrong where the batch
-    is even and 4 to 14. Here nothing is swapped; values and first derivatives are those of
-    `F.conv2d`, bit for bit. Autocast, `torch.func.vjp` and `torch.compile` apply as to it.
+    is even and 4 to 14. Here nothing is swapped; values and first derivatives are
+    theirs, bit for bit. Autocast, `torch.func.vjp` and `torch.compile` apply as to them.
 
     Args:
-        x: ``[N, inside, H, W]``.
-        weight: ``[outside, inside, K, L]``.
+        x: ``[N, inside, H, W]``, or ``[N, inside, D, H, W]``.
+        weight: ``[outside, inside, K, L]``, or with a third size.
         bias: ``[outside]``.
-        padding: zeros on all four sides, in pixels.
+        padding: zeros on all sides, in pixels.
+        stride: pixels from one answer to the next.
 
     Returns:
-        ``[N, outside, H', W']``, in the memory format of `F.conv2d`.
+        ``[N, outside, H', W']`` or ``[N, outside, D', H', W']``, in the usual memory format.
     """
     device = x.device.type
     if torch.is_autocast_enabled(device):  # it casts for `F.conv2d`, but not for what is under it
         dtype = torch.get_autocast_dtype(device)
         x, weight = x.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-    return _Convolution.apply(x, weight, bias, padding)
+    return _Convolution.apply(x, weight, bias, Geometry(x.ndim - 2, padding, stride))
+
+
+class Geometry(NamedTuple):
+    """Of a convolution over so many axes, with the same padding and stride along each."""
+
+    axes: int
+    padding: int
+    stride: int
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Stride, padding, dilation; not transposed, output padding, groups."""
+        axes = self.axes
+        return [self.stride] * axes, [self.padding] * axes, [1] * axes, False, [0] * axes, 1
 
 
 class _Convolution(Function):
     """By `x` and `weight`; a bias is added on the way."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-        return torch.convolution(x, weight, bias, *_geometry(padding))
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        return torch.convolution(x, weight, bias, *geometry.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        x, weight, _, ctx.padding = inputs
+        x, weight, _, ctx.geometry = inputs
         ctx.save_for_backward(x, weight)
 
     @staticmethod
@@ -61,9 +76,9 @@ class _Convolution(Function):
         by_x = by_weight = by_bias = None
         x_wanted, weight_wanted, bias_wanted, _ = ctx.needs_input_grad
         if x_wanted:
-            by_x = _ImageGradient.apply(grad, x, weight, ctx.padding)
+            by_x = _ImageGradient.apply(grad, x, weight, ctx.geometry)
         if weight_wanted or bias_wanted:
-            by_weight, by_bias = _WeightGradient.apply(grad, x, weight, ctx.padding, bias_wanted)
+            by_weight, by_bias = _WeightGradient.apply(grad, x, weight, ctx.geometry, bias_wanted)
         return by_x, by_weight, by_bias, None
 
 
@@ -71,12 +86,12 @@ class _ImageGradient(Function):
     """By `grad` and `weight`; `x` lends its shape and memory format."""
 
     @staticmethod
-    def forward(grad: Tensor, x: Tensor, weight: Tensor, padding: int) -> Tensor:
-        return _gradients(grad, x, weight, padding, [True, False, False])[0]
+    def forward(grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        return _gradients(grad, x, weight, geometry, [True, False, False])[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        grad, _, weight, ctx.padding = inputs
+        grad, _, weight, ctx.geometry = inputs
         ctx.save_for_backward(grad, weight)
 
     @staticmethod
@@ -85,9 +100,9 @@ class _ImageGradient(Function):
         by_grad = by_weight = None
         grad_wanted, _, weight_wanted, _ = ctx.needs_input_grad
         if grad_wanted:
-            by_grad = _Convolution.apply(x, weight, None, ctx.padding)
+            by_grad = _Convolution.apply(x, weight, None, ctx.geometry)
         if weight_wanted:
-            by_weight, _ = _WeightGradient.apply(grad, x, weight, ctx.padding, False)
+            by_weight, _ = _WeightGradient.apply(grad, x, weight, ctx.geometry, False)
         return by_grad, None, by_weight, None
 
 
@@ -96,14 +111,14 @@ class _WeightGradient(Function):
 
     @staticmethod
     def forward(
-        grad: Tensor, x: Tensor, weight: Tensor, padding: int, with_bias: bool
+        grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, with_bias: bool
     ) -> tuple[Tensor, Tensor | None]:
-        _, by_weight, by_bias = _gradients(grad, x, weight, padding, [False, True, with_bias])
+        _, by_weight, by_bias = _gradients(grad, x, weight, geometry, [False, True, with_bias])
         return by_weight, by_bias
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        grad, x, _, ctx.padding, _ = inputs
+        grad, x, _, ctx.geometry, _ = inputs
         ctx.save_for_backward(grad, x)
 
     @staticmethod
@@ -112,22 +127,17 @@ class _WeightGradient(Function):
         by_grad = by_x = None
         grad_wanted, x_wanted, *_ = ctx.needs_input_grad
         if grad_wanted:
-            by_grad = _Convolution.apply(x, weight, bias, ctx.padding)
+            by_grad = _Convolution.apply(x, weight, bias, ctx.geometry)
         if x_wanted:
-            by_x = _ImageGradient.apply(grad, x, weight, ctx.padding)
+            by_x = _ImageGradient.apply(grad, x, weight, ctx.geometry)
         return by_grad, by_x, None, None, None
 
 
 def _gradients(
-    grad: Tensor, x: Tensor, weight: Tensor, padding: int, wanted: list[bool]
+    grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: list[bool]
 ) -> list[Any]:
     """By image, by weight and by bias: a tensor each, None where it is not wanted."""
     bias_sizes = [weight.shape[0]]
     return torch.ops.aten.convolution_backward(
-        grad, x, weight, bias_sizes, *_geometry(padding), wanted
+        grad, x, weight, bias_sizes, *geometry.arguments, wanted
     )
-
-
-def _geometry(padding: int) -> tuple[Any, ...]:
-    """Stride, padding, dilation; not transposed, output padding, groups."""
-    return [1, 1], [padding, padding], [1, 1], False, [0, 0], 1

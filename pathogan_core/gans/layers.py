@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 from pathogan_core.errors import PathoganError
-from pathogan_core.gans.convolution import twice_differentiable_conv2d
+from pathogan_core.gans.convolution import twice_differentiable_convolution
 
 HE_GAIN = math.sqrt(2.0)
 """Keeps the mean square of activations through layers with a (leaky) ReLU (He et al. 2015)."""
@@ -69,7 +69,9 @@ class EqualisedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, inside, H, W]`` to ``[N, outside, H', W']``."""
-        return twice_differentiable_conv2d(x, self.weight * self.scale, self.bias, self.padding[0])
+        return twice_differentiable_convolution(
+            x, self.weight * self.scale, self.bias, self.padding[0]
+        )
 
 
 class EqualisedLinear(nn.Linear):

@@ -13,7 +13,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pathogan_core.gans import pggan
-from pathogan_core.gans.convolution import twice_differentiable_conv2d
+from pathogan_core.gans.convolution import twice_differentiable_convolution
 from pathogan_core.gans.penalties import gradient_penalty
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
@@ -59,8 +59,8 @@ def laid_out(tensors: list[Tensor], memory_format: torch.memory_format) -> list[
 def test_first_and_second_derivatives_are_those_of_finite_differences(kernel, padding, with_bias):
     x, weight, bias = (t.double().requires_grad_() for t in operands(2, 3, 4, kernel, 5))
     inputs = (x, weight, bias if with_bias else None, padding)
-    assert gradcheck(twice_differentiable_conv2d, inputs)
-    assert gradgradcheck(twice_differentiable_conv2d, inputs)
+    assert gradcheck(twice_differentiable_convolution, inputs)
+    assert gradgradcheck(twice_differentiable_convolution, inputs)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
@@ -69,7 +69,7 @@ def test_first_and_second_derivatives_are_those_of_finite_differences(kernel, pa
 def test_values_and_first_derivatives_are_bit_for_bit_those_of_conv2d(shape, needed, memory_format):
     *shape, padding, size = shape
     made = []
-    for convolve in (conv2d, twice_differentiable_conv2d):
+    for convolve in (conv2d, twice_differentiable_convolution):
         inputs = laid_out(operands(*shape, size), memory_format)
         wanted = [t.requires_grad_() for t, need in zip(inputs, needed, strict=True) if need]
         values = convolve(*inputs, padding)
@@ -84,7 +84,7 @@ def test_values_and_first_derivatives_are_bit_for_bit_those_of_conv2d(shape, nee
 def test_second_derivatives_in_fp32_are_those_of_conv2d(shape, memory_format):
     *shape, padding, size = shape
     made = []
-    for convolve in (conv2d, twice_differentiable_conv2d):
+    for convolve in (conv2d, twice_differentiable_convolution):
         inputs = [t.requires_grad_() for t in laid_out(operands(*shape, size), memory_format)]
         values = convolve(*inputs, padding)
         grad = normal(*values.shape, seed=3).requires_grad_()
@@ -99,7 +99,7 @@ def test_second_derivatives_in_fp32_are_those_of_conv2d(shape, memory_format):
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_under_autocast_it_is_conv2d_under_autocast(device):
     made = []
-    for convolve in (conv2d, twice_differentiable_conv2d):
+    for convolve in (conv2d, twice_differentiable_convolution):
         inputs = [t.to(device).requires_grad_() for t in operands(16, 16, 16, 3, 8)]
         with torch.autocast(device, torch.bfloat16):
             values = convolve(*inputs, 1)
@@ -135,7 +135,7 @@ class Wanted(TorchDispatchMode):
 ])  # fmt: skip
 def test_only_gradients_that_are_needed_are_computed(needed, masks):
     inputs = [t.requires_grad_(n) for t, n in zip(operands(2, 3, 4, 3, 5), needed, strict=True)]
-    values = twice_differentiable_conv2d(*inputs, 1)
+    values = twice_differentiable_convolution(*inputs, 1)
     with Wanted() as wanted:
         values.sum().backward()
     assert wanted.masks == masks
@@ -147,7 +147,8 @@ def test_a_slope_of_a_frozen_critic_needs_no_gradient_of_its_weights():
     x.requires_grad_()
     with Wanted() as wanted:
         _, pull_back = torch.func.vjp(
-            lambda x: twice_differentiable_conv2d(x, weight, bias, 1).square().sum((1, 2, 3)), x
+            lambda x: twice_differentiable_convolution(x, weight, bias, 1).square().sum((1, 2, 3)),
+            x,
         )
         (slope,) = pull_back(torch.ones(2))
         slope.square().sum().backward()
@@ -157,7 +158,7 @@ def test_a_slope_of_a_frozen_critic_needs_no_gradient_of_its_weights():
 class Critic(nn.Module):
     """Two convolutions with a kink between them."""
 
-    def __init__(self, convolve: Callable[..., Tensor] = twice_differentiable_conv2d) -> None:
+    def __init__(self, convolve: Callable[..., Tensor] = twice_differentiable_convolution) -> None:
         super().__init__()
         self.convolve = convolve
         self.first = nn.Parameter(normal(16, 1, 3, 3) / 3)
@@ -224,3 +225,19 @@ def test_a_compiled_penalty_has_the_gradients_of_an_eager_one(backend, bf16):
     expected = gradient(critic, loss(*where))
     assert expected.norm() > 0
     assert error(gradient(critic, compiled(*where)), expected) < (0.02 if bf16 else 1e-5)
+
+
+@pytest.mark.parametrize(("size", "kernel", "padding", "stride"), [(6, 4, 1, 2), (5, 3, 0, 2)])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_so_they_are_along_three_axes_and_with_a_stride(axes, size, kernel, padding, stride):
+    """Sizes that the stride divides, and a last row that it leaves over."""
+    x = normal(2, 2, *[size] * axes).double().requires_grad_()
+    weight = normal(3, 2, *[kernel] * axes, seed=1).double().requires_grad_()
+
+    def convolved(x: Tensor, weight: Tensor) -> Tensor:
+        return twice_differentiable_convolution(x, weight, None, padding, stride)
+
+    plain = (F.conv2d, F.conv3d)[axes - 2](x, weight, padding=padding, stride=stride)
+    assert torch.equal(convolved(x, weight), plain)
+    assert gradcheck(convolved, (x, weight), fast_mode=True)
+    assert gradgradcheck(convolved, (x, weight), fast_mode=True)
