@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.gans import objectives, pggan, sampling
 from pathogan_core.gans.cpggan_networks import Discriminator, Entrance, Generator, seen_at
 from pathogan_core.gans.growth import Stage
+from pathogan_core.gans.mismatch import with_condition_gap
 from pathogan_core.gans.pggan import PGGANConfig
 from pathogan_core.gans.pggan_networks import at_stage
 from pathogan_core.training.batches import DeviceImages
@@ -55,7 +55,7 @@ class CPGGANConfig(PGGANConfig):
             CPGGAN (it does so "once in three times" for 3D MCGAN); 0.
         flipped: the losses that such a round flips, of `FLIPPABLE`.
         mismatch_weight: of a term that the thesis does not have: the critic is also asked to value
-            real images higher with their own boxes than with others' (`mismatch_loss`). 0, as in
+            real images higher with their own boxes than with others' (`mismatch`). 0, as in
             the thesis, leaves it to find out by itself that boxes matter, which takes it longer.
     """
 
@@ -180,7 +180,7 @@ def losses(
         )  # fmt: skip
         if not config.conditional:
             return told
-        return with_boxes_gap(told, critic, real, seen, config.mismatch_weight)
+        return with_condition_gap(told, critic, real, seen, config.mismatch_weight, "boxes_gap")
 
     def g_loss(turn: Turn) -> Loss:
         stage, batch = growth.at(turn.images), growth.batch_size(turn.images)
@@ -192,39 +192,6 @@ def losses(
         return (-loss if _flips(config, "generator", turn) else loss), scalars
 
     return d_loss, g_loss
-
-
-def with_boxes_gap(
-    told: Loss,
-    critic: Callable[[Tensor, Tensor], Tensor],
-    real: Tensor,
-    seen: Tensor,
-    mismatch_weight: float,
-) -> Loss:
-    """A critic's loss with the gap of right and wrong boxes in its log, and in it if it weighs."""
-    loss, scalars = told
-    with torch.set_grad_enabled(mismatch_weight > 0):
-        gaps = boxes_gaps(critic, real, seen)
-    return loss + mismatch_weight * mismatch_loss(gaps), {**scalars, "boxes_gap": gaps.mean()}
-
-
-def boxes_gaps(critic: Callable[[Tensor, Tensor], Tensor], real: Tensor, seen: Tensor) -> Tensor:
-    """How much higher the critic values real images with their own boxes than with others' ``[N]``.
-
-    0 of a critic that does not look at boxes. Where neighbours in a batch have the same boxes (two
-    normal subjects) there is nothing to tell apart, so that normal subjects lower the mean.
-    """
-    return critic(real, seen) - critic(real, seen.roll(1, 0))
-
-
-def mismatch_loss(gaps: Tensor) -> Tensor:
-    """``log(1 + exp(-gap))``, averaged: it asks for a gap and is content with one of a few units.
-
-    No penalty limits how fast the critic's value changes with the boxes, so that a loss that is
-    linear in the gap would never be content. Boxes of other images as a third kind of example for a
-    discriminator are an idea of Reed et al. (2016), there for captions.
-    """
-    return F.softplus(-gaps).mean()
 
 
 def _flips(config: CPGGANConfig, loss: str, turn: Turn) -> bool:

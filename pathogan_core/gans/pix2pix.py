@@ -23,6 +23,7 @@ from pathogan_core.gans import cpggan, dcgan, objectives, pggan, pggan_networks
 from pathogan_core.gans.cpggan_networks import Discriminator
 from pathogan_core.gans.domains import check_least
 from pathogan_core.gans.layers import BatchNorm2d
+from pathogan_core.gans.mismatch import with_condition_gap
 from pathogan_core.training.batches import DeviceImages
 from pathogan_core.training.distribution import Distribution
 from pathogan_core.training.ema import MovingAverage
@@ -261,7 +262,8 @@ def losses(
         told = pggan.critic_loss(
             critic, real, fake, turn.rand(batch), config.penalty_weight, config.drift
         )
-        return cpggan.with_boxes_gap(told, critic, real, condition, config.mismatch_weight)
+        weight = config.mismatch_weight
+        return with_condition_gap(told, critic, real, condition, weight, "boxes_gap")
 
     def g_loss(turn: Turn) -> Loss:
         real, condition = draw(turn)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pathogan_core import boxes as box_arrays
 from pathogan_core.errors import PathoganError
-from pathogan_core.gans import cpggan, pggan
+from pathogan_core.gans import cpggan, mismatch, pggan
 from pathogan_core.gans.cpggan_networks import reduced, seen_at
 from pathogan_core.gans.growth import Stage
 from pathogan_core.training.batches import DeviceImages
@@ -209,16 +209,16 @@ def test_the_boxes_gap_is_that_of_right_and_wrong_boxes():
 
     condition = torch.zeros(3, 1, 4, 4)
     condition[0, 0, 0], condition[1, 0, 1], condition[2, 0, 2] = 1, 1, 1
-    gaps = cpggan.boxes_gaps(overlap, condition, condition)
+    gaps = mismatch.condition_gaps(overlap, condition, condition)
     assert gaps.tolist() == pytest.approx([0.25] * 3)
     same = condition[:1].expand(3, -1, -1, -1)
-    assert cpggan.boxes_gaps(overlap, same, same).tolist() == [0, 0, 0]
+    assert mismatch.condition_gaps(overlap, same, same).tolist() == [0, 0, 0]
 
 
 def test_the_mismatch_term_asks_for_a_gap_and_is_content_with_one():
-    assert float(cpggan.mismatch_loss(torch.zeros(2))) == pytest.approx(np.log(2))
+    assert float(mismatch.mismatch_loss(torch.zeros(2))) == pytest.approx(np.log(2))
     gaps = torch.tensor([-2.0, 6.0], requires_grad=True)
-    cpggan.mismatch_loss(gaps).backward()
+    mismatch.mismatch_loss(gaps).backward()
     slopes = gaps.grad * 2  # of a mean of two
     assert slopes.tolist() == pytest.approx([-1 / (1 + np.exp(-2)), -1 / (1 + np.exp(6))])
 
@@ -237,8 +237,8 @@ def test_the_mismatch_term_is_the_only_difference_that_its_weight_makes():
     shown, condition = images()[turn_at(100).indices(4, 20)], None
     condition = config.condition((boxes()[turn_at(100).indices(4, 20)] + 1) / 2)
     with torch.no_grad():
-        found = cpggan.boxes_gaps(discriminator, shown, condition)
-    torch.testing.assert_close(losses[1] - losses[0], 2 * cpggan.mismatch_loss(found))
+        found = mismatch.condition_gaps(discriminator, shown, condition)
+    torch.testing.assert_close(losses[1] - losses[0], 2 * mismatch.mismatch_loss(found))
 
 
 def test_the_mismatch_term_makes_the_critic_look_at_boxes(tmp_path):
