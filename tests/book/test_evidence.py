@@ -371,6 +371,89 @@ def test_runs_that_differ_in_more_than_their_seed_have_no_mean(
     assert arm_line(chapter4) == [tables.MIXED] * 3 + [""] * 3
 
 
+PRINTED_DETECTION = """arm,real_images,synthetic_images,sensitivity_iou50_percent,\
+fps_per_slice_iou50,sensitivity_iou25_percent,fps_per_slice_iou25,reference
+real,2813,0,67,4.11,83,3.59,"section 5.2.3, Table 4"
+cpggan-normal-4k,2813,4000,69,7.16,86,6.60,"section 5.2.3, Table 4"
+"""
+
+
+@pytest.fixture
+def chapter5(tmp_path: Path) -> Path:
+    """A folder with two rows of a published Table 4 and no runs."""
+    folder = tmp_path / evidence.PUBLISHED
+    folder.mkdir(parents=True)
+    (folder / "table4_detection.csv").write_text(PRINTED_DETECTION)
+    return tmp_path
+
+
+def write_detector(root: Path, number: int, sensitivity: float, fps: float) -> None:
+    """The run of seed `number`; at IoU 0.25 it finds 0.1 more, and is wrong 0.5 times less."""
+    values = {
+        "annotated/rough/0.5": (sensitivity, fps),
+        "annotated/rough/0.25": (sensitivity + 0.1, fps - 0.5),
+        "annotated/exact/0.5": (0.0, 99.0),
+        "all/rough/0.5": (0.0, 99.0),
+    }
+    metrics = {}
+    for kind, (found, wrong) in values.items():
+        for name, value in (("sensitivity", found), ("fps_per_image", wrong)):
+            interval = [value - 0.25, value + 0.25]
+            metrics[f"{kind}/{name}"] = {"value": value, "n": 321, "interval": interval}
+    setup = f"arm-cpggan-normal-4k-seed{number}"
+    record = RECORD | {
+        "run": f"yolov3-{number}", "chapter": "ch5", "setup": setup, "method": "yolov3",
+        "revision": 1, "seed": number, "metrics": metrics,
+    }  # fmt: skip
+    path = evidence.record_path(root, f"ch5/{setup}")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record))
+
+
+def detection_lines(root: Path) -> list[list[str]]:
+    header, *lines = built_rows(root, ".. scoreboard:: table4")
+    assert header == [
+        "Training images",
+        "Sensitivity, IoU 0.5 (%), thesis", "here", "FPs per slice, IoU 0.5, thesis", "here",
+        "Sensitivity, IoU 0.25 (%), thesis", "here", "FPs per slice, IoU 0.25, thesis", "here",
+        "Seeds", "Scale", "Data",
+    ]  # fmt: skip
+    return lines
+
+
+def test_a_detector_s_shares_are_shown_in_per_cent_and_its_false_positives_as_they_are(
+    chapter5: Path,
+) -> None:
+    for seed, sensitivity, fps in ((0, 0.5, 2.0), (1, 0.625, 4.0)):
+        write_detector(chapter5, seed, sensitivity, fps)
+    none, found = detection_lines(chapter5)
+    assert none == [
+        *("real only", "67", tables.NOT_RUN, "4.11", tables.NOT_RUN),
+        *("83", tables.NOT_RUN, "3.59", tables.NOT_RUN, "", "", ""),
+    ]
+    assert found == [
+        "4k CPGGAN + normal", "69", "56 (50 to 62)", "7.16", "3.00 (2.00 to 4.00)",
+        "86", "66 (60 to 72)", "6.60", "2.50 (1.50 to 3.50)", "2", "study", "simulated brats2016",
+    ]  # fmt: skip
+
+
+def test_a_single_detector_keeps_its_own_intervals(chapter5: Path) -> None:
+    write_detector(chapter5, 0, 0.5, 2.0)
+    _, found = detection_lines(chapter5)
+    assert found[2:5:2] == ["50 (25 to 75)", "2.00 (1.75 to 2.25)"]
+
+
+def test_the_scoreboard_reads_what_the_library_writes() -> None:
+    from pathogan_core.evaluation.detection import IOUS
+    from pathogan_core.experiments.chapter5.detecting import arm_setup, metric_name
+
+    comparison = comparisons.COMPARISONS["table4_detection"]
+    written = {metric_name(name, iou) for name in ("sensitivity", "fps_per_image") for iou in IOUS}
+    assert {column.metric for column in comparison.columns.values()} == written
+    for arm in labels.DETECTION_ARMS:
+        assert labels.split_seed(arm_setup(arm, 3)) == (comparison.setup({"arm": arm}), 3)
+
+
 def write_revision(root: Path, file: str, line: str = "REVISION = 2") -> None:
     path = root / "pathogan_core" / file
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -451,6 +534,15 @@ def test_measures_of_a_chapter_are_those_of_its_planned_and_committed_set_ups(
         ["Images of MUNIT, tumour", "0.0123 (0.01 to 0.0151)"],
     ]
     assert len(built_rows(chapter4, ".. measures:: ch4")) == 5
+    assert "real images" not in built_text(chapter4, ".. measures:: ch4")
+
+
+def test_the_note_below_measures_tells_of_the_bar_where_there_is_one(tmp_path: Path) -> None:
+    metrics = dict.fromkeys(("kid", "kid_floor"), RECORD["metrics"]["kid"])  # type: ignore[index]
+    write_record(tmp_path, metrics=metrics)
+    page = built_text(tmp_path, ".. measures:: ch3")
+    assert "0.0123 (0.01 to 0.0151) | 0.0123" in page.replace("\u00a0", " ")
+    assert "after the bar what real images of other patients score" in page
 
 
 def test_the_plan_puts_seeds_together_and_adds_up_their_hours(chapter4: Path) -> None:
@@ -492,6 +584,8 @@ def test_the_plan_puts_seeds_together_and_adds_up_their_hours(chapter4: Path) ->
         ("pggan-tumour-64@other", "PGGAN tumour 64, other"),
         ("cpggan-normal-64", "CPGGAN + normal 64"),
         ("cpggan-64@thesis_loss", "CPGGAN 64, the thesis' loss alone"),
+        ("arm-real@rough2", "Detector, real only, roughness 2"),
+        ("image-to-image-64", "Image-to-image 64"),
         ("arm-cpggan-normal-4k", "Detector, 4k CPGGAN + normal"),
         ("arm-real", "Detector, real only"),
         ("wgan-t1c-large", "wgan-t1c-large"),
@@ -512,7 +606,7 @@ def test_pages_call_arms_as_the_library_does() -> None:
     assert detection == labels.DETECTION_ARMS
 
 
-@pytest.mark.parametrize("table", ["table1", "table2", "table3"])
+@pytest.mark.parametrize("table", ["table1", "table2", "table3", "table4"])
 def test_every_published_row_and_column_has_its_place_beside_our_runs(table: str) -> None:
     path, rows = evidence.published_table(ROOT, table)
     comparison = comparisons.COMPARISONS[path.stem]

@@ -32,6 +32,8 @@ MEASURES = {
     "recall": "Recall ↑",
     "copied_pixels": "Suspected copies ↓",
     "sequences_covered": "Sequences covered ↑",
+    "contrast": "Contrast in boxes asked for (% of white)",
+    "contrast_not_asked": "In boxes not asked for → 0",
 }
 
 

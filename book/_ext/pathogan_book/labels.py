@@ -20,11 +20,15 @@ ARMS = {
     "simgan": "SimGAN",
     "classic-simgan": "classic + SimGAN",
 }
-GANS = {"cpggan": "CPGGAN", "cpggan-normal": "CPGGAN + normal"}
+GANS = {
+    "cpggan": "CPGGAN",
+    "cpggan-normal": "CPGGAN + normal",
+    "image-to-image": "image-to-image",
+}
 # Table 4, as the library calls them.
 DETECTION_ARMS = {"real": "real only"} | {
     f"{gan}-{thousands}k": f"{thousands}k {shown}"
-    for gan, shown in {**GANS, "image-to-image": "image-to-image"}.items()
+    for gan, shown in GANS.items()
     for thousands in (4, 8, 12)
 }
 # With no place to break: the columns are narrow.
@@ -69,6 +73,7 @@ def _pattern(form: str) -> re.Pattern[str]:
 _VARIANTS = {
     r"patients([0-9]+)": "{} patients",
     r"added([0-9]+)": "{} added",
+    r"rough([0-9]+)": "roughness {}",
     r"framed": "not cropped first",
     r"epochs": "equally many epochs",
     r"thesis_loss": "the thesis' loss alone",
@@ -100,5 +105,7 @@ def _label(setup: str) -> str:
     for pattern, shown in _PATTERNS.items():
         if found := pattern.fullmatch(setup):
             ids = found.groupdict()
-            return shown.format(**{kind: _WORDS.get(kind, {}).get(i, i) for kind, i in ids.items()})
+            words = {kind: _WORDS.get(kind, {}).get(i, i) for kind, i in ids.items()}
+            label = shown.format(**words)
+            return label[0].upper() + label[1:]
     return setup

@@ -60,8 +60,8 @@ class Scoreboard(_BySetup):
             raise EvidenceError(f"nothing is known to set beside {path.stem}")
         comparison = COMPARISONS[path.stem]
         headers: list[Cell] = list(comparison.keys)
-        for label, _ in comparison.columns.values():
-            headers += [f"{label} (%), thesis", "here"]
+        for column in comparison.columns.values():
+            headers += [f"{column.heading_with_unit}, thesis", "here"]
         headers += ["Seeds", "Scale", "Data"]
         rows = [
             self._row(comparison, row, self.usable(comparison.chapter, comparison.setup(row)))
@@ -75,11 +75,12 @@ class Scoreboard(_BySetup):
 
     def _row(self, comparison: Comparison, row: Row, runs: Seeds | str) -> list[Cell]:
         cells: list[Cell] = [tell(row) for tell in comparison.keys.values()]
-        for column, (_, name) in comparison.columns.items():
-            printed = explained(row[column], f"printed in {row['reference']}", "pg-published")
+        for name, column in comparison.columns.items():
+            printed = explained(row[name], f"printed in {row['reference']}", "pg-published")
             # As many decimals as the thesis gives.
-            decimals = len(row[column].partition(".")[2])
-            cells += [[printed], [metric(runs, name, scale=100, spec=f".{decimals}f")]]
+            decimals = len(row[name].partition(".")[2])
+            here = metric(runs, column.metric, scale=column.scale, spec=f".{decimals}f")
+            cells += [[printed], [here]]
         if isinstance(runs, str):
             return [*cells, "", "", ""]
         behind = explained(str(len(runs.runs)), runs.provenance)
@@ -108,20 +109,21 @@ class Measures(_BySetup):
             values: list[Cell] = [_beside_floor(found, measure) for measure in names]
             behind: Cell = [missing(found)] if isinstance(found, str) else found.provenance
             rows.append([setup_label(name), *values, behind])
+        floors = _measured(runs.values(), "_floor")
+        beside = "; after the bar what real images of other patients score at the same number of "
         return [
             table(headers, rows, "measures"),
             note(
-                "In brackets a 95% interval where an honest one is cheap; after the bar what real "
-                "images of other patients score at the same number of images. Point at a value for "
-                "its n and its method."
+                "In brackets a 95% interval where an honest one is cheap"
+                f"{beside + 'images' if floors else ''}. Point at a value for its n and its method."
             ),
         ]
 
 
-def _measured(found: Iterable[Seeds | str]) -> list[str]:
-    """The measures for the table that any of the runs has."""
+def _measured(found: Iterable[Seeds | str], suffix: str = "") -> list[str]:
+    """The measures for the table that any of the runs has, or has with this suffix."""
     runs = [run for seeds in found if isinstance(seeds, Seeds) for run in seeds.runs]
-    return [name for name in MEASURES if any(name in run["metrics"] for run in runs)]
+    return [name for name in MEASURES if any(name + suffix in run["metrics"] for run in runs)]
 
 
 def _beside_floor(seeds: Seeds | str, name: str) -> list[nodes.Node]:
