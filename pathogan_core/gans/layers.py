@@ -16,25 +16,26 @@ HE_GAIN = math.sqrt(2.0)
 """Keeps the mean square of activations through layers with a (leaky) ReLU (He et al. 2015)."""
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over the *whole* batch, also when ranks share it.
+class _WholeBatch(nn.modules.batchnorm._BatchNorm):
+    """Makes a batch normalisation one over the *whole* batch, also when ranks share it.
 
     Each rank normalising by its own few samples would make a run on two devices another method
     than on one. Statistics are all-reduced inside the graph, so gradients cross ranks too.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to the same shape; fp32 statistics."""
+        """``[N, C, ...]`` to the same shape; fp32 statistics."""
         alone = not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1
         if alone or not self.training:
             return super().forward(x)
         world = torch.distributed.get_world_size()
-        mean = all_reduce(x.float().mean((0, 2, 3))) / world
-        centred = x.float() - mean[:, None, None]
-        variance = all_reduce(centred.square().mean((0, 2, 3))) / world
+        others, along = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+        mean = all_reduce(x.float().mean(others)) / world
+        centred = x.float() - mean.view(along)
+        variance = all_reduce(centred.square().mean(others)) / world
         self._track(mean.detach(), variance.detach(), world * x.numel() // x.shape[1])
-        normal = centred * (variance + self.eps).rsqrt()[:, None, None]
-        return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        normal = centred * (variance + self.eps).rsqrt().view(along)
+        return (normal * self.weight.view(along) + self.bias.view(along)).to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -46,6 +47,14 @@ class BatchNorm2d(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         self.num_batches_tracked.add_(1)
+
+
+class BatchNorm2d(_WholeBatch, nn.BatchNorm2d):
+    """Of features ``[N, C, H, W]``."""
+
+
+class BatchNorm3d(_WholeBatch, nn.BatchNorm3d):
+    """Of features ``[N, C, D, H, W]``."""
 
 
 class EqualisedConv2d(nn.Conv2d):

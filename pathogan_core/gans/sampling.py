@@ -28,20 +28,17 @@ def sample(generator: nn.Module, count: int, latent: int, seed: int, batch: int 
 
 
 @torch.no_grad()
-def draw(
-    generator: nn.Module, latents: Tensor, batch: int = 256, condition: Tensor | None = None
-) -> Tensor:
-    """Images of given latents ``[N, latent]``: float ``[N, 1, S, S]`` on the CPU, not clipped.
+def draw(generator: nn.Module, latents: Tensor, batch: int = 256, *conditions: Tensor) -> Tensor:
+    """Images of given latents ``[N, latent]``: float ``[N, 1, S, ...]`` on the CPU, not clipped.
 
-    A generator that is conditioned is given a row of `condition` ``[N, ...]`` with each latent.
+    A generator that is conditioned is given a row of each condition ``[N, ...]`` with each latent.
 
     Batch normalisation uses its running statistics: an image depends on its own latent only.
     """
     was_training = generator.training
     device = next(generator.parameters()).device
     generator.eval()
-    inputs = (latents,) if condition is None else (latents, condition)
-    parts = zip(*(tensor.split(batch) for tensor in inputs), strict=True)
+    parts = zip(*(tensor.split(batch) for tensor in (latents, *conditions)), strict=True)
     images = torch.cat(
         [generator(*(one.to(device) for one in part)).float().cpu() for part in parts]
     )
