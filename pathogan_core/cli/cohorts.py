@@ -1,4 +1,4 @@
-"""`pathogan cohorts`: list, simulate, check, prepare, and count classes."""
+"""`pathogan cohorts`: list, simulate, check, prepare, count classes, and list nodules."""
 
 from __future__ import annotations
 
@@ -278,6 +278,28 @@ def classes(
 def _told(row: Mapping[str, int]) -> str:
     return (
         f"{row['tumour']:,} tumour, {row['non_tumour']:,} non-tumour of {row['patients']} patients"
+    )
+
+
+@app.command()
+def nodules(
+    cohort: Annotated[str, typer.Argument(help="lidc-idri.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+) -> None:
+    """List every reader's mark, and which mean the same nodule; positions in mm from voxel 0."""
+    from pathogan_core.cohorts.lidc_marks import read_marks
+    from pathogan_core.cohorts.lidc_nodules import nodule_table
+    from pathogan_core.cohorts.lidc_nodules import nodules as grouped
+    from pathogan_core.files import atomic_write
+
+    if cohort.replace("_", "-") != "lidc-idri":
+        raise PathoganError("has no readers' marks", where=cohort, remedy="choose lidc-idri")
+    table = nodule_table(grouped(read_marks()))
+    with atomic_write(out, "w") as handle:
+        table.to_csv(handle, index=False, float_format="%.6f")
+    typer.echo(
+        f"{out}: {len(table):,} marks of {table['nodule'].nunique():,} nodules "
+        f"in {table['series'].nunique():,} scans"
     )
 
 
