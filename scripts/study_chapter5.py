@@ -9,6 +9,7 @@ from pathogan_core.experiments.chapter5 import (
     answering,
     arms,
     detecting,
+    mapping,
     measuring,
     placing,
     reporting,
@@ -29,7 +30,7 @@ def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]
     """Make (or find, or resume) what `setup` names, with all that it rests on.
 
     Args:
-        setup: e.g. ``cpggan-normal-64`` or ``arm-cpggan-normal-4k-seed0``.
+        setup: e.g. ``cpggan-normal-64``, ``map-lesions`` or ``arm-cpggan-normal-4k-seed0``.
 
     Returns:
         The run, and what else of it is committed, by file name.
@@ -37,6 +38,9 @@ def study(setup: str, parameters: dict[str, Any]) -> tuple[Run, dict[str, bytes]
     chapter = Chapter.open(Parameters.from_notebook(parameters), progress=True)
     if parts := detecting.parts_of_arm_setup(setup):
         return _arm(chapter, *parts)
+    if setup == mapping.SETUP:
+        mapped = mapping.lesion_map(chapter)
+        return mapped, {mapping.MAP: (mapped.folder / mapping.MAP).read_bytes()}
     run = measuring.measured(chapter, setup.rsplit("-", 1)[0])
     return run, _gan(chapter, run)
 

@@ -12,6 +12,7 @@ Slices of one patient are alike, so an image's neighbours are sought among every
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -224,7 +225,8 @@ def measure_overlap(
 ) -> dict[str, Metric]:
     """How classes and sources overlap among vectors ``[N, D]``, with equally many per category.
 
-    Images of one patient are not each other's neighbours. With classes `tumour`, `non_tumour`:
+    Images of one patient are not each other's neighbours. With classes `tumour`, `non_tumour`, of
+    which one may be absent; then there is no `same_class` and no `width_real`:
 
     - `same_class_real`, `same_class_fake`: of an image's k nearest of its own source, the share of
       its own class. At its `_chance`, about 0.5, classes overlap entirely; at 1 not at all.
@@ -242,54 +244,73 @@ def measure_overlap(
 
     Args:
         neighbours: k of `same_class`.
-        per_category: at most so many images of each; as few as the smallest category has.
+        per_category: at most so many images of each; as few as the smallest category of a class
+            that is there has.
         resamples: of the bootstrap.
         seed: of the draw and of the bootstrap.
 
     Raises:
-        PathoganError: shapes that do not fit, vectors that are not finite, a category without
-            images, fewer than k neighbours, real images of a class that hardly differ.
+        PathoganError: shapes that do not fit, vectors that are not finite, a class with images of
+            one source only, fewer than k neighbours, real images of a class that hardly differ.
     """
     vectors = _checked(vectors)
     if len(vectors) != len(origins):
         problem = f"{len(vectors)} for {len(origins)} images"
         raise _bad("vectors", problem, "give one for each")
-    counts = np.bincount(origins.categories, minlength=len(CATEGORIES))
-    if not counts.all():
-        raise _bad(CATEGORIES[counts.argmin()], "no images", "give some of all four categories")
-    rows = draw(origins, min(per_category, int(counts.min())), seed=seed)
+    classes = [name for name, of_class in _by_class(origins).items() if of_class.any()]
+    rows = draw(origins, min(per_category, _fewest(origins)), seed=seed)
     drawn, owners = origins.take(rows), origins.owners[rows]
     distances = cdist(vectors[rows], vectors[rows])
     distances[owners[:, None] == owners] = np.inf
-    _check_neighbours(distances, drawn, neighbours)
+    _check_neighbours(distances, drawn, classes, neighbours)
 
-    values = _numbers(distances, drawn, neighbours)
+    values = _numbers(distances, drawn, classes, neighbours)
     if not np.isfinite([*values.values()]).all():
         problem = "half of a class or more have the very vectors of another patient's"
         raise _bad("real images", problem, "leave out what occurs twice")
     generator, numbers = np.random.default_rng(seed), []
     for _ in range(resamples):
         again = _resample(drawn, generator)
-        numbers.append(_numbers(distances[np.ix_(again, again)], drawn.take(again), neighbours))
+        among = distances[np.ix_(again, again)]
+        numbers.append(_numbers(among, drawn.take(again), classes, neighbours))
     metrics, method = {}, _in_words(drawn, resamples)
     for name, value in values.items():
-        n = len(rows) if name == "separation" else len(rows) // 2
+        n = len(rows) if name == "separation" else len(rows) // len(classes)
         spread = np.array([resampled[name] for resampled in numbers])
         metrics[name] = Metric(value, n, **_interval(spread, method))
-    for name, value in _same_label_shares(distances, drawn, None).items():
+    for name, value in _same_label_shares(distances, drawn, classes, None).items():
         metrics[f"{name}_chance"] = Metric(value, metrics[name].n)
     return metrics
 
 
-def _numbers(distances: Vectors, origins: Origins, neighbours: int) -> dict[str, float]:
+def _by_class(origins: Origins) -> dict[str, NDArray[np.bool_]]:
+    return {"tumour": origins.is_tumour, "non_tumour": ~origins.is_tumour}
+
+
+def _fewest(origins: Origins) -> int:
+    """Images of the smallest category among those of the classes that are there."""
+    counts = np.bincount(origins.categories, minlength=len(CATEGORIES))
+    is_there = counts.reshape(2, 2).any(axis=0)  # by class, of either source
+    needed = np.flatnonzero(np.tile(is_there, 2))
+    fewest = needed[counts[needed].argmin()]
+    if not counts[fewest]:
+        raise _bad(CATEGORIES[fewest], "no images", "give real and synthetic ones of each class")
+    return int(counts[fewest])
+
+
+def _numbers(
+    distances: Vectors, origins: Origins, classes: Sequence[str], neighbours: int
+) -> dict[str, float]:
     """All of `measure_overlap` by name; NaN where images are too few.
 
     Args:
         distances: ``[N, N]``, infinite between images of one owner.
+        classes: those that are measured; a resample may have lost one.
     """
-    found = _same_label_shares(distances, origins, neighbours)
+    found = _same_label_shares(distances, origins, classes, neighbours)
     widths = {}
-    for name, of_class in _classes(origins).items():
+    for name in classes:
+        of_class = _by_class(origins)[name]
         real = np.flatnonzero(of_class & ~origins.is_fake)
         fake = np.flatnonzero(of_class & origins.is_fake)
         among_real = distances[np.ix_(real, real)]
@@ -300,27 +321,26 @@ def _numbers(distances: Vectors, origins: Origins, neighbours: int) -> dict[str,
         found[f"width_fake_{name}"] = _ratio(
             _root_mean_square(distances[np.ix_(fake, fake)]), widths[name]
         )
-    found["width_real"] = _ratio(widths["non_tumour"], widths["tumour"])
+    if len(classes) == 2:
+        found["width_real"] = _ratio(widths["non_tumour"], widths["tumour"])
     return found
 
 
-def _classes(origins: Origins) -> dict[str, NDArray[np.bool_]]:
-    return {"tumour": origins.is_tumour, "non_tumour": ~origins.is_tumour}
-
-
 def _same_label_shares(
-    distances: Vectors, origins: Origins, neighbours: int | None
+    distances: Vectors, origins: Origins, classes: Sequence[str], neighbours: int | None
 ) -> dict[str, float]:
     """`same_class_*` and `separation*`; with None as k by chance, as if all were neighbours."""
     fake = origins.is_fake
     found = {}
-    for name, source in {"real": ~fake, "fake": fake}.items():
-        within = distances[np.ix_(source, source)]
-        found[f"same_class_{name}"] = _same_label(within, origins.is_tumour[source], neighbours)
-    for name, of_class in _classes(origins).items():
+    if len(classes) == 2:
+        for name, source in {"real": ~fake, "fake": fake}.items():
+            within = distances[np.ix_(source, source)]
+            found[f"same_class_{name}"] = _same_label(within, origins.is_tumour[source], neighbours)
+    for name in classes:
+        of_class = _by_class(origins)[name]
         within = distances[np.ix_(of_class, of_class)]
         found[f"separation_{name}"] = _same_label(within, fake[of_class], neighbours and 1)
-    found["separation"] = (found["separation_tumour"] + found["separation_non_tumour"]) / 2
+    found["separation"] = sum(found[f"separation_{name}"] for name in classes) / len(classes)
     return found
 
 
@@ -386,13 +406,18 @@ def _in_words(origins: Origins, resamples: int) -> str:
     return f"percentile bootstrap over {units}, {resamples} resamples"
 
 
-def _check_neighbours(distances: Vectors, origins: Origins, neighbours: int) -> None:
+def _check_neighbours(
+    distances: Vectors, origins: Origins, classes: Sequence[str], neighbours: int
+) -> None:
     if neighbours < 1:
         raise _bad("neighbours", f"is {neighbours}", "give 1 or more")
-    for category, name in enumerate(CATEGORIES):
+    for category in np.unique(origins.categories):
         of_category = origins.categories == category
         if not np.isfinite(distances[np.ix_(of_category, of_category)]).any(axis=1).all():
-            raise _bad(name, "all images are of one patient", "give those of two or more")
+            problem = "all images are of one patient"
+            raise _bad(CATEGORIES[category], problem, "give those of two or more")
+    if len(classes) < 2:
+        return  # no question of classes, which alone counts neighbours
     for source in (origins.is_fake, ~origins.is_fake):
         others = np.isfinite(distances[np.ix_(source, source)]).sum(axis=1)
         if others.min() < neighbours:

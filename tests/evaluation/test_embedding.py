@@ -91,6 +91,26 @@ def test_every_number_is_that_of_a_plain_search() -> None:
         assert metrics[name].n == (60 if name == "separation" else 30)
 
 
+@pytest.mark.parametrize(("is_tumour", "name"), [(True, "tumour"), (False, "non_tumour")])
+def test_one_class_alone_has_the_numbers_that_it_has_beside_the_other(
+    is_tumour: bool, name: str
+) -> None:
+    origins = origins_of(patients=5, each=3)
+    vectors = clouds(origins, 0, class_gap=0.8, source_gap=0.6)
+    rows = np.flatnonzero(origins.is_tumour == is_tumour)
+    alone = measure_overlap(vectors[rows], origins.take(rows), resamples=20)
+    both = measure_overlap(vectors, origins, neighbours=4, resamples=2)
+    shared = [f"{kind}_{name}" for kind in ("separation", "remoteness", "width_fake")]
+    chances = [f"separation_{name}_chance", "separation_chance"]
+    assert alone.keys() == {*shared, "separation", *chances}
+    for key in (*shared, *chances):
+        assert alone[key].value == pytest.approx(both[key].value), key
+        assert alone[key].n == 30
+    assert alone["separation"] == alone[f"separation_{name}"]
+    low, high = alone["separation"].interval
+    assert low < high
+
+
 def test_classes_and_sources_that_lie_apart_are_separate() -> None:
     origins = origins_of(patients=8, each=3)
     metrics = measure_overlap(
@@ -357,6 +377,12 @@ def test_overlap_that_cannot_be_measured_is_refused() -> None:
     without = np.flatnonzero(origins.categories != 1)
     with pytest.raises(PathoganError, match="real, non-tumour: no images"):
         measure_overlap(vectors[without], origins.take(without))
+    without = np.flatnonzero(origins.is_fake)
+    with pytest.raises(PathoganError, match="real, tumour: no images"):
+        measure_overlap(vectors[without], origins.take(without))
+    of_one_class = np.flatnonzero(origins.categories == 3)
+    with pytest.raises(PathoganError, match="real, non-tumour: no images"):
+        measure_overlap(vectors[of_one_class], origins.take(of_one_class))
     with pytest.raises(PathoganError, match="real, tumour: all images are of one patient"):
         measure_overlap(clouds(origins_of(1, 6), 0), origins_of(1, 6), neighbours=2)
     twice = vectors.copy()

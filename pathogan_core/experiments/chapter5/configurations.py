@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pathogan_core.cad.anchors import Anchors
 from pathogan_core.cad.yolov3 import COCO_ANCHORS, YOLOv3Config
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation.embedding import TSNEConfig
 from pathogan_core.experiments.configuring import made
 from pathogan_core.gans.cpggan import CPGGANConfig
 from pathogan_core.gans.pix2pix import Pix2PixConfig
@@ -58,6 +59,7 @@ _DETECTOR = {
     "depth": "detector_depth",
     "bf16": "bf16",
 }
+_TSNE = {"perplexity": "perplexity", "seed": "seed"}
 
 
 def cpggan(p: Parameters) -> CPGGANConfig:
@@ -89,6 +91,11 @@ def detector(p: Parameters, anchors: Anchors = COCO_ANCHORS) -> YOLOv3Config:
     return config
 
 
+def tsne(p: Parameters) -> TSNEConfig:
+    """Of the map of lesions."""
+    return made(TSNEConfig, p, _TSNE)
+
+
 def check(p: Parameters) -> None:
     """Make all of them.
 
@@ -98,3 +105,4 @@ def check(p: Parameters) -> None:
     cpggan(p)
     pix2pix(p)
     detector(p)
+    tsne(p)

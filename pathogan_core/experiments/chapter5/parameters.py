@@ -71,9 +71,11 @@ class Parameters:
             training one of `detector_sizes` a step.
         select_from, validate_every: the step from which validation picks the weights that are
             tested, and the steps between two validations.
+        mapped_images, perplexity: lesions of each origin in a t-SNE map, and its perplexity.
         bf16: for every network.
         seed: of the GANs and of all that is drawn.
         seeds: of the detectors.
+        reader: who takes the Visual Turing Tests in JupyterLab; empty: nobody.
     """
 
     scale: str = "smoke"
@@ -125,9 +127,12 @@ class Parameters:
     detector_candidates: int = 20
     select_from: int = 3
     validate_every: int = 3
+    mapped_images: int = 30
+    perplexity: float = 20.0
     bf16: bool = False
     seed: int = 0
     seeds: tuple[int, ...] = (0,)
+    reader: str = ""
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Parameters:
@@ -149,7 +154,7 @@ class Parameters:
         check_distinct(self, "gans", "flipped", "arms", "seeds")
         check_positive(
             self, "patients", "every", "gan_images", "gan_rate", "stable_images", "asked_images",
-            "pool_images", "added_images", "detector_steps", "detector_rate",
+            "pool_images", "added_images", "detector_steps", "detector_rate", "mapped_images",
         )  # fmt: skip
         check_not_negative(
             self, "normals", "data_seed", "train_patients", "roughness", "annotation_seed",
@@ -167,6 +172,7 @@ class Parameters:
                 remedy=f"give 1 or more, or leave {WITH_NORMAL} out of gans",
             )
         _check_arms(self)
+        _check_map(self)
         configurations.check(self)
 
 
@@ -188,3 +194,11 @@ def _check_arms(p: Parameters) -> None:
                 where="pool_images",
                 remedy=f"give {needed} or more, or lower added_images",
             )
+
+
+def _check_map(p: Parameters) -> None:
+    """A map of real lesions and each GAN's can be made."""
+    images = (1 + len(p.gans)) * p.mapped_images
+    if p.perplexity >= images:
+        problem = f"is {p.perplexity:g}, but a map has {images} lesions at most"
+        raise PathoganError(problem, where="perplexity", remedy="lower it or raise mapped_images")
