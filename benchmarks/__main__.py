@@ -1,4 +1,4 @@
-"""Measure training, detection, simulation, preparation on this machine: `python -m benchmarks`."""
+"""Measure training, detection, cohorts, evaluation on this machine: `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 from benchmarks.cohorts import OPERATIONS, CohortCase
 from benchmarks.detection import DETECTORS, DetectionCase
 from benchmarks.elsewhere import compared
+from benchmarks.evaluation import FrocCase
 from benchmarks.machine import described, machine
 from benchmarks.methods import METHODS
 from benchmarks.rows import Row, table
@@ -33,7 +34,9 @@ SIZES = {
     **{name: tuple(method.sizes) for name, method in METHODS.items()},
     **{name: tuple(detector.sizes) for name, detector in DETECTORS.items()},
 }
-WHAT = (*SIZES, *OPERATIONS)
+FROC, FROC_MARKS = "froc", 50
+WHAT = (*SIZES, *OPERATIONS, FROC)
+FROC_SCANS, QUICK_FROC_SCANS = 888, 3  # the first as in LUNA16
 QUICK_STEPS, QUICK_SCANS, QUICK_WORKERS = (1, 2), 1, (1,)
 
 Run = Callable[..., Any]
@@ -157,17 +160,24 @@ def cohort_cases(given: argparse.Namespace, folder: Path) -> Iterator[CohortCase
         yield CohortCase(operation, workers, scans, folder)
 
 
+def evaluation_cases(given: argparse.Namespace, folder: Path) -> Iterator[FrocCase]:
+    """The command that judges a detector of nodules, if asked for."""
+    if FROC in given.only:
+        yield FrocCase(QUICK_FROC_SCANS if given.quick else FROC_SCANS, FROC_MARKS, folder)
+
+
 def measure(given: argparse.Namespace, run: Run) -> list[Row]:
     """All rows that are asked for, one after the other."""
     rows = []
     with TemporaryDirectory() as folder:
-        cases: list[TrainingCase | DetectionCase | CohortCase] = [
+        cases: list[TrainingCase | DetectionCase | CohortCase | FrocCase] = [
             *network_cases(given),
             *cohort_cases(given, Path(folder)),
+            *evaluation_cases(given, Path(folder)),
         ]
         for number, case in enumerate(cases, 1):
             print(f"{number}/{len(cases)} {case.name}", file=sys.stderr, flush=True)
-            if isinstance(case, CohortCase):
+            if isinstance(case, CohortCase | FrocCase):
                 run(case.provide)
             rows.append(run(case.measure))
     return rows

@@ -14,7 +14,8 @@ class Row:
     Args:
         measured: what was done, e.g. ``wgan 128 px bf16``.
         on: device and threads, or worker processes.
-        unit: what is counted: ``step`` (one round of a method's phases), ``image`` or ``scan``.
+        unit: what is counted: ``step`` (one round of a method's phases), ``image``, ``scan`` or
+            ``command``.
         units: how many were timed.
         wall_s, cpu_s: seconds for all of them; see `usage.Reading`.
         peak_memory_bytes: see `usage.peak_memory`.

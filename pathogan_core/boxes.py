@@ -3,6 +3,9 @@
 Boxes are `[N, 4]` with the columns xmin, ymin, xmax, ymax in pixels, in continuous coordinates: the
 pixel in row r and column c covers [c, c + 1) x [r, r + 1), so that a box around that one pixel is
 (c, r, c + 1, r + 1) and a box's width is xmax - xmin, without a pixel added.
+
+Sizes, overlap and checks take boxes in a volume just as well: `[N, 6]` with the columns zmin, ymin,
+xmin, zmax, ymax, xmax. Either way one corner comes before the other.
 """
 
 from __future__ import annotations
@@ -15,21 +18,25 @@ from numpy.typing import ArrayLike, NDArray
 from pathogan_core.errors import PathoganError
 
 COLUMNS = ("xmin", "ymin", "xmax", "ymax")
+VOLUME_COLUMNS = ("zmin", "ymin", "xmin", "zmax", "ymax", "xmax")
 
 
 def areas(boxes: ArrayLike) -> NDArray[np.float64]:
-    """Square pixels `[N]` of boxes `[N, 4]` whose corners are not swapped."""
-    xmin, ymin, xmax, ymax = _columns(boxes)
-    return (xmax - xmin) * (ymax - ymin)
+    """Square pixels (cubic ones) `[N]` of boxes `[N, 4]` (`[N, 6]`) whose corners are in order."""
+    low, high = _corners(boxes)
+    return (high - low).prod(axis=0)
 
 
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Intersection over union `[A, B]` in [0, 1] of every box of `a` with every one of `b`.
 
-    Boxes that only touch have 0, and so has a box without area with any other.
+    Both are in an image, or both in a volume. Boxes that only touch have 0, and so has a box
+    without area with any other.
     """
-    first, second = _columns(a)[:, :, None], _columns(b)[:, None, :]
-    overlap = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    (low, high), (other_low, other_high) = _corners(a), _corners(b)
+    overlap = np.minimum(high[:, :, None], other_high[:, None]) - np.maximum(
+        low[:, :, None], other_low[:, None]
+    )
     shared = overlap.clip(min=0).prod(axis=0)
     union = areas(a)[:, None] + areas(b)[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
@@ -71,17 +78,17 @@ def check(
     """Refuse boxes that mean nothing.
 
     Args:
-        boxes: `[N, 4]`; none is allowed.
+        boxes: `[N, 4]` or `[N, 6]`; none is allowed.
         where: whose boxes these are: the file or parameter that the error names.
-        width, height: of the image in pixels, if known: then boxes lie inside it.
+        width, height: of the image in pixels, if known: then boxes, `[N, 4]`, lie inside it.
 
     Raises:
-        PathoganError: not four columns, or a box with a corner that is not finite, swapped
-            corners, no area (or an infinite one), or parts outside the image; the first such box is
-            named by its number, from 0.
+        PathoganError: neither four columns nor six, or a box with a corner that is not finite,
+            swapped corners, no area (or an infinite one), or parts outside the image; the first
+            such box is named by its number, from 0.
     """
     array = np.asarray(boxes, dtype=np.float64)
-    if array.size and (array.ndim != 2 or array.shape[1] != 4):
+    if array.size and (array.ndim != 2 or array.shape[1] not in (4, 6)):
         problem = f"boxes have the shape {'x'.join(map(str, array.shape))}"
         raise PathoganError(problem, where=where, remedy=f"give {', '.join(COLUMNS)} for each box")
     found = first_problem(array, width, height)
@@ -93,27 +100,26 @@ def check(
 def first_problem(
     boxes: ArrayLike, width: float | None = None, height: float | None = None
 ) -> tuple[int, str, str] | None:
-    """The first box of `[N, 4]` that means nothing: its number, what is wrong, and the remedy.
+    """The first box that means nothing: its number, what is wrong, and the remedy.
 
     None if there is no such box. The rules are those of `check`.
     """
-    xmin, ymin, xmax, ymax = columns = _columns(boxes)
-    right = np.inf if width is None else width
-    bottom = np.inf if height is None else height
+    low, high = _corners(boxes)
+    columns = np.concatenate([low, high])
     with np.errstate(invalid="ignore", over="ignore"):
-        area = (xmax - xmin) * (ymax - ymin)
+        area = (high - low).prod(axis=0)
+        outside = _outside(low, high, width, height)
     rules = (
         (~np.isfinite(columns).all(axis=0), "has a corner that is not finite", "give numbers"),
         (
-            (xmax < xmin) | (ymax < ymin),
+            (high < low).any(axis=0),
             "has swapped corners",
-            f"give {', '.join(COLUMNS)} in this order",
+            f"give {', '.join(COLUMNS if len(columns) == 4 else VOLUME_COLUMNS)} in this order",
         ),
         (area == 0, "has no area", "the box around the pixel in row r, column c is c, r, c+1, r+1"),
         (~np.isfinite(area), "has an area beyond any number", "give corners in pixels"),
         (
-            ((xmin < 0) & (width is not None)) | ((ymin < 0) & (height is not None))
-            | (xmax > right) | (ymax > bottom),
+            outside,
             f"leaves the image (width {width}, height {height})",
             "clip boxes to the image, and give corners in its pixels",
         ),
@@ -127,11 +133,28 @@ def first_problem(
     return number, f"({corners}) {problem}", remedy
 
 
+def _outside(
+    low: NDArray, high: NDArray, width: float | None, height: float | None
+) -> NDArray[np.bool_]:
+    """Which boxes `[N]` have parts outside an image, along the axes whose size is known."""
+    sizes = [(axis, size) for axis, size in enumerate((width, height)) if size is not None]
+    outside = [(low[axis] < 0) | (high[axis] > size) for axis, size in sizes]
+    return np.any(outside, axis=0) if outside else np.zeros(low.shape[1], dtype=bool)
+
+
 def _covered(low: NDArray, high: NDArray, size: int) -> NDArray[np.float64]:
     """How much of each of `size` unit cells lies between each `low` and `high`: `[N, size]`."""
     cells = np.arange(size)
     ends = np.minimum(high[:, None], cells + 1), np.maximum(low[:, None], cells)
     return (ends[0] - ends[1]).clip(0, 1)
+
+
+def _corners(boxes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper corners, `[2, N]` each in an image, `[3, N]` in a volume."""
+    array = np.asarray(boxes, dtype=np.float64)
+    columns = array.T if array.ndim == 2 and array.shape[1] == 6 else _columns(array)
+    low, high = np.split(columns, 2)
+    return low, high
 
 
 def _columns(boxes: ArrayLike) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -24,6 +25,7 @@ from benchmarks.__main__ import main
 from benchmarks.cohorts import CohortCase
 from benchmarks.detection import DETECTORS, DetectionCase
 from benchmarks.elsewhere import CPU_S_PER_STEP, compared
+from benchmarks.evaluation import FrocCase
 from benchmarks.methods import METHODS
 from benchmarks.rows import Row, table
 from benchmarks.training import TrainingCase
@@ -52,6 +54,7 @@ TRAININGS = {
 }  # fmt: skip
 DETECTIONS = {"yolov3-detect 416 px fp32"}
 OPERATIONS = {"simulate", "check", "prepare", "prepare-simulated"}
+EVALUATIONS = {"froc 3 scans, 50 marks each"}
 
 
 def tiny(method: str, size: int = 64, *, bf16: bool = False) -> TrainingCase:
@@ -126,7 +129,7 @@ def test_a_quick_run_prints_every_row_and_writes_the_same_figures(tmp_path, caps
     written = json.loads(path.read_text())
     names = [field.name for field in fields(Row)]
     rows = [Row(**{name: row[name] for name in names}) for row in written["rows"]]
-    everything = TRAININGS | DETECTIONS | OPERATIONS
+    everything = TRAININGS | DETECTIONS | OPERATIONS | EVALUATIONS
     assert {row.measured for row in rows} == everything
     assert len(rows) == len(everything)
     assert written["settings"].keys() == TRAININGS | DETECTIONS
@@ -138,9 +141,15 @@ def test_a_quick_run_prints_every_row_and_writes_the_same_figures(tmp_path, caps
     assert table(rows) in printed
     for row in rows:
         assert min(row.units_per_s, row.cpu_s_per_unit, row.peak_memory_bytes) > 0
-        unit = "step" if row.measured in TRAININGS else "image"
-        assert (row.on, row.unit) == (
-            ("1 worker", "scan") if row.measured in OPERATIONS else ("cpu, 1 thread", unit)
+        assert (row.on, row.unit) == next(
+            expected
+            for names, expected in (
+                (TRAININGS, ("cpu, 1 thread", "step")),
+                (DETECTIONS, ("cpu, 1 thread", "image")),
+                (OPERATIONS, ("1 worker", "scan")),
+                (EVALUATIONS, ("1 process", "command")),
+            )
+            if row.measured in names
         )
         assert row.peak_device_bytes is None
 
@@ -281,6 +290,24 @@ def test_rates_of_a_cohort_are_shared_by_its_scans(tmp_path, monkeypatch):
     assert (row.on, row.images, row.images_per_s) == ("2 workers", None, None)
 
 
+def test_the_marks_that_are_judged_are_as_many_as_the_row_says(tmp_path):
+    clock, case = FakeClock(), FrocCase(5, 20, tmp_path)
+    case.provide()
+    row = case.measure(clock.read)
+    counts = json.loads((tmp_path / "froc.json").read_text())["counts"]
+    assert (counts["scans"], counts["marks"], counts["nodules"]) == (5, 100, 7)
+    assert 0 < counts["found"] <= 5
+    assert (row.measured, row.units) == ("froc 5 scans, 20 marks each", 1)
+
+
+def test_a_command_that_fails_is_not_measured(tmp_path):
+    case = FrocCase(2, 2, tmp_path)
+    case.provide()
+    (tmp_path / "series.csv").write_text("")
+    with pytest.raises(subprocess.CalledProcessError):
+        case.measure()
+
+
 def test_a_broken_cohort_is_not_measured(tmp_path, small_brains):
     case = CohortCase("check", 1, 2, tmp_path)
     case.provide()
@@ -351,6 +378,7 @@ def test_a_killed_measurement_is_one_line():
         tiny("pggan"),
         DetectionCase("yolov3-detect", 416, "cpu", {}, 1, 1),
         CohortCase("prepare", 2, 8, Path("folder")),
+        FrocCase(888, 50, Path("folder")),
     ],
 )
 def test_cases_can_be_sent_to_a_process(case):

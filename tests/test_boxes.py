@@ -126,3 +126,18 @@ def test_a_box_may_fill_the_image() -> None:
 def test_a_table_of_another_shape_is_refused() -> None:
     with pytest.raises(PathoganError, match="shape 1x5"):
         boxes.check([[0, 0, 1, 1, 1]], "t.csv")
+
+
+def test_boxes_in_a_volume_are_measured_and_checked_by_the_same_rules() -> None:
+    one = [[0, 0, 0, 2, 2, 2]]
+    others = [[1, 1, 1, 3, 3, 3], [0, 0, 0, 2, 2, 2], [2, 0, 0, 3, 1, 1], [0, 0, 0, 1, 2, 2]]
+    assert boxes.areas([[3, 7, 1, 4, 8, 2], [0, 0, 0, 2.5, 2, 4]]).tolist() == [1, 20]
+    assert boxes.iou(one, others)[0].tolist() == [1 / 15, 1, 0, 1 / 2]
+    boxes.check(others, "t.csv")
+    boxes.check(np.zeros((0, 6)), "t.csv")
+    with pytest.raises(PathoganError, match=r"box 0 .* swapped corners; give zmin, ymin, xmin"):
+        boxes.check([[0, 3, 0, 2, 2, 2]], "t.csv")
+    with pytest.raises(PathoganError, match="swapped corners"):  # twice: the volume is positive
+        boxes.check([[3, 3, 0, 2, 2, 2]], "t.csv")
+    with pytest.raises(PathoganError, match="boxes have the shape 1x5"):
+        boxes.check([[0, 0, 0, 1, 1]], "t.csv")

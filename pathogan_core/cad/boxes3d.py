@@ -12,7 +12,6 @@ import math
 import torch
 from torch import Tensor
 
-COLUMNS = ("zmin", "ymin", "xmin", "zmax", "ymax", "xmax")
 MOST_GROWTH = math.log(1000 / 16)
 """Largest logarithm of a size that is decoded, as in Faster R-CNN's public code: exp of an
 untrained network's answer would overflow."""

@@ -95,6 +95,47 @@ def boxes(
     _report(figures, detection_files.as_table(figures), detection_files.explain(figures), json)
 
 
+@app.command()
+def froc(
+    annotations: Annotated[
+        Path, typer.Option(help="CSV with seriesuid,coordX,coordY,coordZ,diameter_mm: nodules.")
+    ],
+    excluded: Annotated[
+        Path, typer.Option(help="CSV with the same columns: findings on which marks drop out.")
+    ],
+    detections: Annotated[
+        Path, typer.Option(help="CSV with seriesuid,coordX,coordY,coordZ,probability.")
+    ],
+    series: Annotated[
+        Path, typer.Option(help="Text file with every seriesuid, one to a line, no header.")
+    ],
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures here; without it they go to stdout.")
+    ] = None,
+) -> None:
+    """Lung nodules by LUNA16's rules: sensitivity at 1/8 to 8 false positives per scan, and CPM.
+
+    A mark strictly within a nodule's radius of its centre finds it. Marks on excluded findings
+    drop out, and so do further hits of a nodule. Intervals are 95%, from a bootstrap over scans.
+    An excluded diameter below 0 is unknown and counts as 10 mm. By size (up to 10 mm, up to 20 mm,
+    above), and by attenuation if the annotations have a column of that name.
+
+    Without --json the JSON is all that stdout holds and the table goes to stderr; with it the
+    table goes to stdout.
+    """
+    from pathogan_core.evaluation import luna_files
+
+    names = luna_files.read_series(series)
+    figures = luna_files.evaluate(
+        names,
+        luna_files.read_annotations(annotations, names),
+        luna_files.read_excluded(excluded, names),
+        luna_files.read_marks(detections, names),
+        luna_files.read_attenuations(annotations),
+    )
+    _report(figures, luna_files.as_table(figures), luna_files.explain(figures), json)
+
+
 def _report(figures: Any, table: str, words: str, json: Path | None) -> None:
     """The JSON alone on stdout and what people read on stderr, or that on stdout and JSON filed."""
     from pathogan_core.files import write_json

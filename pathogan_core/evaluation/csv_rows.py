@@ -1,10 +1,14 @@
-"""Rows of the CSV files that people hand in, with error lines that name the row."""
+"""Rows and lists of the text files that people hand in, with error lines that name the row."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pathogan_core.errors import PathoganError
 
@@ -46,6 +50,7 @@ def read_rows(
     twice = [name for name in (*required, *optional) if header.count(name) > 1]
     if twice:
         raise PathoganError(f"column {twice[0]!r} occurs twice", where=path, remedy="keep one")
+    wanted = {n: header.index(n) for n in (*required, *optional) if n in header}
     number = 0
     try:
         for cells in reader:
@@ -59,12 +64,79 @@ def read_rows(
                     where=path,
                     remedy="mend that row",
                 )
-            row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            yield place, {k: v for k, v in row.items() if k in (*required, *optional)}
+            yield place, {name: cells[column].strip() for name, column in wanted.items()}
     except csv.Error as error:
         raise PathoganError(f"is not CSV ({error})", where=path, remedy="mend the file") from error
     if number == 0 and not may_be_empty:
         raise PathoganError("has a header but no rows", where=path, remedy="give one row per image")
+
+
+def read_numbers(
+    path: str | Path, columns: Sequence[str], owners: Sequence[str], what: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
+    """Rows of finite numbers, each of which belongs to one of several images or scans.
+
+    Args:
+        path: the file; a header without rows is allowed.
+        columns: the owner's, then those of numbers, as in `read_rows`.
+        owners: every owner there is.
+        what: what an owner is called in error lines, e.g. ``image``.
+
+    Returns:
+        Index of each row's owner ``[N]``, its numbers ``[N, columns - 1]``, and its place for error
+        lines.
+
+    Raises:
+        PathoganError: as `read_rows`; an owner there is not, a number that is none or not finite.
+    """
+    indices = {name: index for index, name in enumerate(owners)}
+    found, numbers, places = [], [], []
+    for place, row in read_rows(path, columns, may_be_empty=True):
+        owner = row[columns[0]]
+        if owner not in indices:
+            problem = f"{place}: {what} {owner!r} is not in the list of {what}s"
+            raise PathoganError(problem, where=path, remedy="add it there, or remove the row")
+        found.append(indices[owner])
+        numbers.append([_number(row[name], name, place, path) for name in columns[1:]])
+        places.append(place)
+    table = np.array(numbers, dtype=np.float64).reshape(len(found), len(columns) - 1)
+    return np.array(found, dtype=np.int64), table, places
+
+
+def _number(text: str, column: str, place: str, path: str | Path) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        problem = f"{place}: {column} is {text!r}"
+        raise PathoganError(problem, where=path, remedy="give a finite number, e.g. 12.5")
+    return number
+
+
+def read_names(path: str | Path, what: str) -> list[str]:
+    """Names, one to a line, spaces around them trimmed and empty lines skipped.
+
+    Args:
+        path: the file; it has no header.
+        what: what is named, for error lines, e.g. ``image``.
+
+    Raises:
+        PathoganError: unreadable, no names, or a name given twice.
+    """
+    lines: dict[str, int] = {}
+    text = read_text(path, f"give a text file with one {what} to a line")
+    for number, line in enumerate(text.splitlines(), start=1):
+        name = line.strip()
+        if name in lines:
+            problem = f"line {number}: {what} {name!r} is already in line {lines[name]}"
+            raise PathoganError(problem, where=path, remedy=f"name each {what} once")
+        if name:
+            lines[name] = number
+    if not lines:
+        remedy = f"name every {what}, one to a line, lesion-free ones too"
+        raise PathoganError(f"names no {what}s", where=path, remedy=remedy)
+    return list(lines)
 
 
 def read_text(path: str | Path, remedy: str) -> str:

@@ -41,7 +41,7 @@ class Truth:
     Args:
         count: images there are, those without a box included.
         images: int64 ``[M]`` in 0 .. count - 1, the image of each box.
-        boxes: ``[M, 4]``, see `pathogan_core.boxes`.
+        boxes: ``[M, 4]``, or ``[M, 6]`` in volumes, see `pathogan_core.boxes`.
 
     Raises:
         PathoganError: no images, unequal lengths, an image there is not, or a box that means
@@ -69,7 +69,7 @@ class Detections:
 
     Args:
         images: int64 ``[N]``, the image of each detection; the order breaks ties of score.
-        boxes: ``[N, 4]``, see `pathogan_core.boxes`.
+        boxes: ``[N, 4]``, or ``[N, 6]`` in volumes, see `pathogan_core.boxes`.
         scores: ``[N]``, any finite numbers, higher where the detector is surer.
 
     Raises:
@@ -132,17 +132,22 @@ def match(truth: Truth, detections: Detections, ious: Sequence[float] = IOUS) ->
     """Match detections to truth boxes at each IoU threshold apart.
 
     Raises:
-        PathoganError: a detection in an image there is not, or an IoU outside (0, 1].
+        PathoganError: a detection in an image there is not, boxes in volumes and in images, or an
+            IoU outside (0, 1].
     """
     _check_images(detections.images, truth.count, "detections")
+    kinds = {np.shape(one)[-1] for one in (truth.boxes, detections.boxes) if len(one)}
+    if len(kinds) > 1:
+        problem = "boxes have four columns, and the truth six, or the other way round"
+        raise PathoganError(problem, where="detections", remedy="give both of images or of volumes")
     for iou in ious:
         if not 0 < iou <= 1:
             raise PathoganError(f"{iou} is no threshold", where="iou", remedy="give 0 < iou <= 1")
     scores = np.asarray(detections.scores, dtype=np.float64)
     taken = {float(iou): np.full(len(scores), -1, dtype=np.int64) for iou in ious}
     order = np.argsort(-scores, kind="stable")
-    own_detections = _grouped(detections.images, truth.count, order)
-    own_truth = _grouped(truth.images, truth.count, np.arange(len(truth.images)))
+    own_detections = grouped(detections.images, truth.count, order)
+    own_truth = grouped(truth.images, truth.count, np.arange(len(truth.images)))
     for rows, columns in zip(own_detections, own_truth, strict=True):
         if not len(rows) or not len(columns):
             continue
@@ -288,7 +293,7 @@ def check_threshold(threshold: float) -> None:
         raise PathoganError(f"is {threshold}", where="threshold", remedy="give a score, e.g. 0.001")
 
 
-def _grouped(images: ArrayLike, count: int, order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+def grouped(images: ArrayLike, count: int, order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """For each image the indices of what it holds, in the given order of all."""
     owners = np.asarray(images)[order]
     by_image = order[np.argsort(owners, kind="stable")]

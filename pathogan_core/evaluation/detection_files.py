@@ -15,7 +15,6 @@ what is unusual but means something:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from pathogan_core import boxes as box_rules
 from pathogan_core.errors import PathoganError
-from pathogan_core.evaluation.csv_rows import read_rows, read_text
+from pathogan_core.evaluation.csv_rows import read_names, read_numbers, read_rows
 from pathogan_core.evaluation.detection import (
     LEVELS,
     THRESHOLD,
@@ -40,7 +39,7 @@ from pathogan_core.evaluation.detection import (
 )
 from pathogan_core.evaluation.detection_comparison import level_name, measure
 from pathogan_core.evaluation.metric import Metric
-from pathogan_core.evaluation.turing_answers import aligned, percent
+from pathogan_core.evaluation.text_table import aligned, percent
 
 TRUTH_COLUMNS = ("image", *box_rules.COLUMNS)
 DETECTION_COLUMNS = (*TRUTH_COLUMNS, "score")
@@ -48,25 +47,8 @@ PATIENT_COLUMNS = ("image", "patient")
 
 
 def read_images(path: str | Path) -> list[str]:
-    """Names of all images, one to a line, spaces around them trimmed and empty lines skipped.
-
-    Raises:
-        PathoganError: unreadable, no names, or a name given twice.
-    """
-    lines: dict[str, int] = {}
-    for number, line in enumerate(
-        read_text(path, "give a text file with one image to a line").splitlines(), start=1
-    ):
-        name = line.strip()
-        if name in lines:
-            problem = f"line {number}: image {name!r} is already in line {lines[name]}"
-            raise PathoganError(problem, where=path, remedy="name each image once")
-        if name:
-            lines[name] = number
-    if not lines:
-        remedy = "name every image, one to a line, lesion-free ones too"
-        raise PathoganError("names no images", where=path, remedy=remedy)
-    return list(lines)
+    """Names of all images, one to a line; see `csv_rows.read_names`."""
+    return read_names(path, "image")
 
 
 def read_truth(path: str | Path, images: Sequence[str]) -> Truth:
@@ -122,32 +104,12 @@ def _read_boxes(
     path: str | Path, images: Sequence[str], columns: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Index of each row's image ``[N]`` and its numbers ``[N, columns - 1]``."""
-    indices = {name: index for index, name in enumerate(images)}
-    owners, numbers, places = [], [], []
-    for place, row in read_rows(path, columns, may_be_empty=True):
-        if row["image"] not in indices:
-            problem = f"{place}: image {row['image']!r} is not in the list of images"
-            raise PathoganError(problem, where=path, remedy="add it there, or remove the row")
-        owners.append(indices[row["image"]])
-        numbers.append([_number(row[name], name, place, path) for name in columns[1:]])
-        places.append(place)
-    table = np.array(numbers, dtype=np.float64).reshape(len(owners), len(columns) - 1)
-    found = box_rules.first_problem(table[:, :4])
+    owners, numbers, places = read_numbers(path, columns, images, "image")
+    found = box_rules.first_problem(numbers[:, :4])
     if found is not None:
         number, problem, remedy = found
         raise PathoganError(f"{places[number]}: box {problem}", where=path, remedy=remedy)
-    return np.array(owners, dtype=np.int64), table
-
-
-def _number(text: str, column: str, place: str, path: str | Path) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        problem = f"{place}: {column} is {text!r}"
-        raise PathoganError(problem, where=path, remedy="give a finite number, e.g. 12.5")
-    return number
+    return owners, numbers
 
 
 def evaluate(

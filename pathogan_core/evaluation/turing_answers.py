@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pathogan_core.errors import PathoganError
 from pathogan_core.evaluation.csv_rows import read_rows
+from pathogan_core.evaluation.text_table import aligned, percent
 from pathogan_core.evaluation.turing import (
     ALPHA,
     POOLED,
@@ -103,19 +104,6 @@ def as_table(results: Mapping[str, TuringResult]) -> str:
     return "\n".join([*lines, *notes])
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of a table, the first row ruled off: its first column to the left, others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
-
-
 def _cells(name: str, r: TuringResult) -> tuple[str, ...]:
     low, high = r.interval
     return (
@@ -149,11 +137,6 @@ def _rate(rate: ExactRate | None) -> str:
         return "-"
     low, high = rate.interval
     return f"{percent(rate.value)} ({100 * low:.1f}-{percent(high)})"
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction as a percentage with one decimal; a dash for None."""
-    return "-" if fraction is None else f"{100 * fraction:.1f}%"
 
 
 def p_text(p: float) -> str:

@@ -2,7 +2,8 @@
 
 The tables are CSV files in `published/` beside this file; each row names where it was printed. The
 reference gives section and table: page numbers differ between copies of the thesis. This file reads
-any of them and holds Table 1; `published_table2` and `published_table3` hold section 4's.
+any of them and holds Table 1; `published_table2` and `published_table3` hold section 4's,
+`published_table4` and `published_table5` those of sections 5 and 6.
 """
 
 from __future__ import annotations
