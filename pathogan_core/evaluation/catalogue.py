@@ -1,4 +1,4 @@
-"""What pages call sequences and the metrics of `fidelity.measure`, and what these cannot say."""
+"""What pages call sequences and the metrics of records, and what these cannot say."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Description:
 
 _OWN_SCALE = "Features of this project's own network: not comparable with published values."
 _NEEDS_N = "Depends on n: compare only at the same n."
+
+_VESSELS = "Real slices have vessels: compare with the reference. Knots of texture count too."
 
 _FIXED = {
     "kid": Description("KID", "lower", f"May be slightly negative. {_OWN_SCALE}"),
@@ -62,7 +64,28 @@ _FIXED = {
     "sequences_covered": Description(
         "Sequences covered", "higher", "An image that shows nothing is counted as some sequence."
     ),
+    "spots": Description(
+        "Bright spots outside the boxes, per slice", "near its reference", _VESSELS
+    ),
+    "spot_area": Description(
+        "Brain outside the boxes in bright spots", "near its reference", _VESSELS
+    ),
+    "spot_threshold": Description(
+        "Strength from which a spot counts", "near its reference", "Read from real lesions."
+    ),
+    "border_share": Description(
+        "Brightness left at the box's border",
+        "near its reference",
+        "Of the centre's; 100% is a box filled evenly. Real boxes are rough and hold one lesion.",
+    ),
+    "lesion_fill": Description(
+        "Share of a rough box that is lesion", "near its reference", "Known of simulated slices."
+    ),
+    "lesion_contrast": Description(
+        "Exact lesion minus its surroundings", "near its reference", "Known of simulated slices."
+    ),
 }
+_REFERENCES = {"patients": "slices of patients", "normal": "slices of normal subjects"}
 
 
 def describe(name: str) -> Description:
@@ -78,6 +101,8 @@ def describe(name: str) -> Description:
         return Description(
             f"{measure.label}, real against real", measure.better, "Disjoint patients, same n."
         )
+    if beside := _beside_reference(name):
+        return beside
     kind, _, rest = name.partition("_")
     if kind == "swd" and rest.isdigit():
         return Description(f"SWD, {rest} px", "lower", f"Blind to brightness. {_NEEDS_N}")
@@ -87,4 +112,20 @@ def describe(name: str) -> Description:
         return Description(
             f"Share taken for {sequence}, {label}", "near its reference", "As classified."
         )
-    raise PathoganError(f"no metric is called {name!r}", remedy="see evaluation.fidelity.measure")
+    raise PathoganError(f"no metric is called {name!r}", remedy="see evaluation.catalogue")
+
+
+def _beside_reference(name: str) -> Description | None:
+    """Of `spurious` metrics that name what generated slices are held against."""
+    measure, _, reference = name.rpartition("_")
+    if reference not in _REFERENCES:
+        return None
+    excess = measure.endswith("_excess")
+    measure = measure.removesuffix("_excess")
+    if measure not in ("spots", "spot_area"):
+        return None
+    label, whose = _FIXED[measure].label, _REFERENCES[reference]
+    if excess:
+        caveat = "Below 0: fewer than real slices have."
+        return Description(f"{label}: generated minus {whose}", "near its reference", caveat)
+    return Description(f"{label}, real {whose}", "near its reference", _VESSELS)
