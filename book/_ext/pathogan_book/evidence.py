@@ -34,6 +34,8 @@ MEASURES = {
     "sequences_covered": "Sequences covered ↑",
     "contrast": "Contrast in boxes asked for (% of white)",
     "contrast_not_asked": "In boxes not asked for → 0",
+    "border_share": "Left at the box's border (%)",
+    "spots": "Spurious spots a slice",
 }
 
 
