@@ -34,7 +34,7 @@ from pathogan_core.evaluation.paired import (
 
 MEASURES = ("sensitivity", "fps_per_image", "matched_sensitivity", "mean_sensitivity")
 """What arms are compared in; see `compare`."""
-AT_ONCE = 1_000_000  # detections x resamples: bounds memory to a few 10 MB
+AT_ONCE = 1_000_000  # points of a curve x patients: bounds memory to a few 10 MB
 
 Levels = Mapping[str, Sequence[float]]
 """By measure, the levels of false positives per image over which it is the mean sensitivity."""
@@ -214,20 +214,63 @@ def _hits_at(
     """Truth boxes found at each level of false positives per image, in each draw ``[L, draws]``.
 
     The rule is that of `Froc.at`; a patient who is not drawn leaves points that change nothing.
+    Counting every patient's detections once, point by point, gives any point of any draw's curve;
+    as false positives never fall along a curve, few of its points have to be looked at.
     """
+    found = np.zeros((len(levels), len(draws)))
     if not len(run.scores):
-        return np.zeros((len(levels), len(draws)))
+        return found
     order, ends = ranked(run.scores)
-    hit, owner = hits[order], detected_in[order]
-    found = []
-    for rows in np.array_split(np.arange(len(draws)), -(-len(draws) * len(order) // AT_ONCE)):
-        weights = draws[rows][:, owner]
-        true = (weights * hit).cumsum(axis=1)[:, ends]
-        false = (weights * ~hit).cumsum(axis=1)[:, ends] / images[rows, None]
-        within = np.stack([np.searchsorted(row, levels, "right") for row in false], axis=1)
-        last = true[np.arange(len(rows)), np.maximum(within - 1, 0)]
-        found.append(np.where(within > 0, last, 0.0))
-    return np.concatenate(found, axis=1)
+    point = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    hit, owner, patients = hits[order], detected_in[order], draws.shape[1]
+    true = false = np.zeros((1, patients))
+    most = max(1, AT_ONCE // patients)
+    for first in range(0, len(ends), most):
+        shape = (min(most, len(ends) - first), patients)
+        part = slice(*np.searchsorted(point, [first, first + shape[0]]))
+        at, whose, is_hit = point[part] - first, owner[part], hit[part]
+        true = true[-1] + _running_counts(at[is_hit], whose[is_hit], shape)
+        false = false[-1] + _running_counts(at[~is_hit], whose[~is_hit], shape)
+        for number, level in enumerate(levels):
+            within = _points_within(level, false, draws, images)
+            some = within > 0
+            found[number, some] = _drawn(draws[some], true[within[some] - 1])
+    return found
+
+
+def _running_counts(
+    points: NDArray[np.intp], owners: NDArray[np.intp], shape: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Detections of each patient up to each point ``[K, P]``, of those at `points` of `owners`."""
+    cells = np.ravel_multi_index((points, owners), shape)
+    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).cumsum(axis=0)
+
+
+def _points_within(
+    level: float,
+    false: NDArray[np.float64],
+    draws: NDArray[np.float64],
+    images: NDArray[np.float64],
+) -> NDArray[np.intp]:
+    """How many of a curve's points, in each draw, have no more false positives than the level.
+
+    A bisection in all draws at once: the count is built from its highest binary digit down.
+
+    Args:
+        false: each patient's false positives up to each point ``[K, P]``.
+    """
+    within = np.zeros(len(draws), np.intp)
+    for digit in reversed(range(len(false).bit_length())):
+        ahead = within + 2**digit
+        last = np.minimum(ahead, len(false)) - 1
+        beyond = _drawn(draws, false[last]) / images > level
+        within = np.where((ahead <= len(false)) & ~beyond, ahead, within)
+    return within
+
+
+def _drawn(draws: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of counts ``[draws, P]`` over the patients of each draw."""
+    return np.einsum("dp,dp->d", draws, counts)
 
 
 def _checked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -50,7 +50,7 @@ class Effect:
 
     Args:
         arm: its name.
-        x: number of real patients, or synthetic images per real one; above 0.
+        x: where, e.g. the number of real patients, or the roughness of boxes.
         value: difference to the baseline.
         interval: its 95% interval.
     """
@@ -112,50 +112,55 @@ def paired_differences(arms: Sequence[ComparedArm], measure: str = "accuracy") -
     return finish(figure, alt=_differences_in_words(arms, measure))
 
 
-def when_it_helps(effects: Sequence[Effect], x: str, measure: str = "accuracy") -> go.Figure:
+def when_it_helps(
+    effects: Sequence[Effect], x: str, measure: str = "accuracy", *, counted: bool = True
+) -> go.Figure:
     """Each arm's difference to the baseline with its interval, against what was varied.
 
     Marks of one x stand a little apart, so that their intervals can be seen.
 
     Args:
         effects: of all arms, in any order.
-        x: what was varied, for the axis, e.g. ``real patients``; the axis is logarithmic.
+        x: what was varied, for the axis, e.g. ``real patients``.
         measure: what the differences are of.
+        counted: x counts something, is above 0, and its axis is logarithmic. Otherwise it is a
+            setting, e.g. ``roughness``, on a linear axis.
 
     Raises:
-        PathoganError: no effects, an unknown measure, or an x that is not above 0.
+        PathoganError: no effects, an unknown measure, or a counted x that is not above 0.
     """
     if not effects:
         raise PathoganError("there are no effects to draw", remedy="give at least one")
     _check_measure(measure)
-    if (least := min(effect.x for effect in effects)) <= 0:
+    if (least := min(effect.x for effect in effects)) <= 0 and counted:
         raise PathoganError(f"x is {least:g}", where=x, remedy="give numbers above 0")
     unit = _unit(measure)
-    low, high = _log_range([effect.x for effect in effects])
+    scale = math.log10 if counted else float
+    low, high = _range([scale(effect.x) for effect in effects])
     arms = list(dict.fromkeys(effect.arm for effect in effects))
     figure = go.Figure()
     for number, arm in enumerate(arms):
         own = sorted((effect for effect in effects if effect.arm == arm), key=lambda one: one.x)
-        aside = 10 ** ((number - (len(arms) - 1) / 2) * DODGE * (high - low))
+        aside = (number - (len(arms) - 1) / 2) * DODGE * (high - low)
         figure.add_trace(
             go.Scatter(
                 name=arm,
-                x=[effect.x * aside for effect in own],
+                x=[effect.x * 10**aside if counted else effect.x + aside for effect in own],
                 y=[unit * effect.value for effect in own],
                 mode="lines+markers",
                 showlegend=True,
                 line={"width": 2},
                 marker={"size": 9, "symbol": SYMBOLS[number % len(SYMBOLS)]},
                 error_y=_bars([(effect.value, effect.interval) for effect in own], unit),
-                customdata=[_effect_hover(effect, x, measure) for effect in own],
+                customdata=[_effect_hover(effect, x, measure, counted) for effect in own],
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
     figure.add_hline(0, line={"color": GUIDE, "width": 2, "dash": "dash"})
-    ticks = _ticks([effect.x for effect in effects], CLOSEST_TICKS * (high - low))
+    ticks = _ticks([effect.x for effect in effects], CLOSEST_TICKS * (high - low), scale)
     figure.update_xaxes(
         title=x,
-        type="log",
+        type="log" if counted else "linear",
         range=[low, high],
         tickvals=ticks,
         ticktext=[_x_text(tick) for tick in ticks],
@@ -222,18 +227,18 @@ def _range_with_zero(values: Sequence[float]) -> list[float]:
     return [low - room, high + room]
 
 
-def _log_range(values: Sequence[float]) -> tuple[float, float]:
-    """Powers of ten that hold the values with some room."""
-    low, high = math.log10(min(values)), math.log10(max(values))
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Holds the values with some room."""
+    low, high = min(values), max(values)
     room = 0.08 * (high - low) or 0.2
     return low - room, high + room
 
 
-def _ticks(values: Sequence[float], closest: float) -> list[float]:
-    """The values themselves, but for those too close above another; distances are in log10."""
+def _ticks(values: Sequence[float], closest: float, scale: Callable[[float], float]) -> list[float]:
+    """The values themselves, but for those too close above another on the axis' scale."""
     ticks: list[float] = []
     for value in sorted(set(values)):
-        if not ticks or math.log10(value / ticks[-1]) >= closest:
+        if not ticks or scale(value) - scale(ticks[-1]) >= closest:
             ticks.append(value)
     return ticks
 
@@ -261,9 +266,10 @@ def _hover(arm: ComparedArm, measure: str) -> str:
     )
 
 
-def _effect_hover(effect: Effect, x: str, measure: str) -> str:
+def _effect_hover(effect: Effect, x: str, measure: str, counted: bool) -> str:
+    where = (_x_text(effect.x), x) if counted else (x, _x_text(effect.x))
     return (
-        f"<b>{effect.arm}</b>, {_x_text(effect.x)} {x}<br>{_measured(measure)}: "
+        f"<b>{effect.arm}</b>, {' '.join(where)}<br>{_measured(measure)}: "
         f"{_with_interval(effect.value, effect.interval, measure)}"
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pathogan_core.errors import PathoganError
+from pathogan_core.evaluation import detection_comparison
 from pathogan_core.evaluation.detection import (
     LEVELS,
     Detections,
@@ -102,6 +103,27 @@ def test_a_resample_is_the_same_as_images_repeated() -> None:
             values.setdefault(name, []).append(value)
     for name, metric in found.items():
         assert metric.interval == pytest.approx(np.percentile(values[name], [2.5, 97.5]))
+
+
+@pytest.mark.parametrize("at_once", [1, 100, detection_comparison.AT_ONCE])
+def test_a_resample_is_read_off_its_own_curve_however_little_is_held_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly, at levels on a point of the curve, between two and beyond it: counts are whole."""
+    monkeypatch.setattr(detection_comparison, "AT_ONCE", at_once)
+    run, images = simulated(3), 60
+    owners = np.repeat(np.arange(12), 5)
+    draws = np.random.default_rng(0).multinomial(11, [1 / 12] * 12, 20).astype(float)
+    sizes = draws @ np.full(12, 5.0)
+    levels = [0.0, 1 / 55, 2 / 55, 10 / 55, 0.5, 1.9, 50.0]
+    found = detection_comparison._hits_at(
+        run, run.hits(0.5), owners[run.images], draws, sizes, levels
+    )
+    for draw, row in zip(draws, found.T, strict=True):
+        again = np.repeat(np.arange(images), draw[owners].astype(int))
+        curve = froc(repeated(run, again), 0.5)
+        expected = [curve.at(level).sensitivity * curve.lesions for level in levels]
+        assert row == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("images", [2, 30])

@@ -146,6 +146,41 @@ def test_the_logarithmic_axis_has_the_numbers_of_the_experiment(effects):
     assert 10 ** axis.range[1] > 16
 
 
+@pytest.fixture
+def settings():
+    """At 0, too, where a logarithm has no place."""
+    return [
+        Effect("classic", 2, 0.01, (-0.01, 0.02)),
+        Effect("classic", 0, 0.06, (0.03, 0.10)),
+        Effect("classic", 0.5, 0.03, (0.01, 0.06)),
+        Effect("PGGAN", 0, -0.02, (-0.05, 0.01)),
+    ]
+
+
+def test_a_setting_has_a_linear_axis_on_which_0_has_a_place(settings):
+    figure = when_it_helps(settings, "roughness", "matched_sensitivity", counted=False)
+    axis = figure.layout.xaxis
+    assert axis.type == "linear"
+    assert list(axis.tickvals) == [0, 0.5, 2]
+    assert list(axis.ticktext) == ["0", "0.5", "2"]
+    assert axis.range[0] < 0
+    assert axis.range[1] > 2
+    classic, pggan = figure.data
+    assert list(classic.y) == pytest.approx([6, 3, 1])
+    asides = np.subtract(classic.x, [0, 0.5, 2])
+    assert asides == pytest.approx([asides[0]] * 3)
+    assert asides[0] < 0 < pggan.x[0] == pytest.approx(-asides[0])
+    assert pggan.x[0] - classic.x[0] < 0.1
+    assert list(when_it_helps(settings[:3], "roughness", counted=False).data[0].x) == [0, 0.5, 2]
+
+
+def test_a_setting_is_told_before_its_value(settings):
+    figure = when_it_helps(settings, "roughness", "matched_sensitivity", counted=False)
+    assert "roughness 0.5" in figure.data[0].customdata[1]
+    assert "Against roughness" in figure.layout.meta["alt"]
+    assert "PGGAN −2.0 at 0" in figure.layout.meta["alt"]
+
+
 def test_ticks_that_would_touch_are_left_out():
     effects = [Effect("a", x, 0.0, (0.0, 0.0)) for x in (1, 100, 101, 10_000)]
     assert list(when_it_helps(effects, "images").layout.xaxis.ticktext) == ["1", "100", "10,000"]

@@ -64,6 +64,9 @@ class Parameters:
         pool_images: images of a GAN's pool, of which an arm takes the first ones.
         arms: which of Table 4's, by the ids of `published_table4`.
         added_images: how many images "4k" stands for; 8k and 12k are twice and three times as many.
+        vary_roughness, vary_patients: values of `roughness` and of `train_patients` at which some
+            arms are compared; see `varying`.
+        vary_arms: these arms; the baseline is one of them.
         detector_width, detector_depth, detector_batch, detector_rate, detector_loss,
             detector_candidates: see `cad.yolov3.YOLOv3Config`.
         detector_steps: for every arm equally many.
@@ -116,6 +119,9 @@ class Parameters:
     pool_images: int = 24
     arms: tuple[str, ...] = ("real", "cpggan-4k", "image-to-image-4k")
     added_images: int = 24
+    vary_roughness: tuple[float, ...] = (1.0,)
+    vary_patients: tuple[int, ...] = (0,)
+    vary_arms: tuple[str, ...] = ("real", "cpggan-4k")
     detector_width: float = 0.125
     detector_depth: float = 0.125
     detector_steps: int = 6
@@ -147,18 +153,23 @@ class Parameters:
                 "division": tuple(DIVISIONS),
                 "gans": GANS,
                 "arms": tuple(ARMS),
+                "vary_arms": tuple(ARMS),
             },
         )
         if not self.seeds:
             raise PathoganError("is empty", where="seeds", remedy="name at least one")
-        check_distinct(self, "gans", "flipped", "arms", "seeds")
+        check_distinct(
+            self, "gans", "flipped", "arms", "vary_roughness", "vary_patients", "vary_arms",
+            "seeds",
+        )  # fmt: skip
         check_positive(
             self, "patients", "every", "gan_images", "gan_rate", "stable_images", "asked_images",
             "pool_images", "added_images", "detector_steps", "detector_rate", "mapped_images",
         )  # fmt: skip
         check_not_negative(
             self, "normals", "data_seed", "train_patients", "roughness", "annotation_seed",
-            "brain_fraction", "fade_images", "shift", "zoom", "least_left", "seed", "seeds",
+            "brain_fraction", "fade_images", "shift", "zoom", "least_left", "vary_roughness",
+            "vary_patients", "seed", "seeds",
         )  # fmt: skip
         for name in ("shift", "zoom", "least_left", "brain_fraction"):
             if getattr(self, name) >= 1:
@@ -171,21 +182,23 @@ class Parameters:
                 where="normals",
                 remedy=f"give 1 or more, or leave {WITH_NORMAL} out of gans",
             )
-        _check_arms(self)
+        _check_arms(self, "arms")
+        if self.vary_roughness or self.vary_patients:
+            _check_arms(self, "vary_arms")
         _check_map(self)
         configurations.check(self)
 
 
-def _check_arms(p: Parameters) -> None:
-    """The GANs that arms take images of are trained, and draw as many as they take."""
-    for arm in p.arms:
+def _check_arms(p: Parameters, name: str) -> None:
+    """The GANs that these arms take images of are trained, and draw as many as they take."""
+    for arm in getattr(p, name):
         family, _ = ARMS[arm]
         if not units(arm):
             continue
         if family not in p.gans:
             raise PathoganError(
                 f"{arm} adds images of {family}, which is not among gans",
-                where="arms",
+                where=name,
                 remedy=f"add {family} to gans, or leave {arm} out",
             )
         if p.pool_images < (needed := units(arm) * p.added_images):
