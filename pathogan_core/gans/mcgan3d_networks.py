@@ -16,7 +16,7 @@ from pathogan_core.gans.layers import BatchNorm3d
 from pathogan_core.training.randomness import generator_for
 
 SIZES = ("small", "medium", "large")
-ATTENUATIONS = ("solid", "part-solid", "ground-glass")
+ATTENUATIONS = ("solid", "part_solid", "ggn")
 CONDITIONS = len(SIZES) + len(ATTENUATIONS)
 
 

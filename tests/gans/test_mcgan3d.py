@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pathogan_core.cohorts import nodule_labels
 from pathogan_core.errors import PathoganError
 from pathogan_core.gans import mcgan3d, mcgan3d_networks
 from pathogan_core.gans.mcgan3d import LabelledVOIs, MCGANConfig
@@ -103,6 +104,11 @@ def test_the_box_holds_noise_about_zero_or_a_constant(constant, expected):
     assert float(box.mean()) == pytest.approx(0, abs=0.02)
     assert torch.equal(box.flatten(1), drawn[:, : 16**3] - 0.5)
     assert torch.equal(pasted(centre(voi), noisy), voi)
+
+
+def test_labels_are_numbered_as_the_cohorts_name_them():
+    assert mcgan3d_networks.SIZES == nodule_labels.SIZES
+    assert mcgan3d_networks.ATTENUATIONS == nodule_labels.ATTENUATIONS
 
 
 # ---- The generator -------------------------------------------------------------------------------
