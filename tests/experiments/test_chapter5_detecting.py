@@ -29,6 +29,7 @@ from pathogan_core.experiments.chapter5.detecting import (
     parts_of_arm_setup,
 )
 from pathogan_core.experiments.store import Run, RunSpec, RunStore
+from pathogan_core.training.checkpoint import save_tensors
 
 
 @pytest.fixture
@@ -255,6 +256,15 @@ def test_a_damaged_file_of_detections_is_one_line(real: Run, tmp_path: Path) -> 
     with pytest.raises(PathoganError) as refused:
         answers(moved)
     assert "detections.safetensors: is not a readable safetensors file" in told(refused)
+
+
+def test_detections_of_an_earlier_version_are_one_line(real: Run, tmp_path: Path) -> None:
+    tensors, header = real.load_tensors(answering.DETECTIONS)
+    tensors["found/images"] = tensors.pop("found/counts")
+    save_tensors(tmp_path / answering.DETECTIONS, tensors, header)
+    with pytest.raises(PathoganError) as refused:
+        answers(replace(real, folder=tmp_path))
+    assert "detections.safetensors: was written by an earlier version; delete" in told(refused)
 
 
 def test_all_arms_have_one_configuration_but_for_their_anchors(chapter5: Chapter) -> None:

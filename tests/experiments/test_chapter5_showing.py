@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tiny_chapter5 import changed
+from tiny_chapter5 import SIZE, changed
 
 from pathogan_core.evaluation import detection
-from pathogan_core.experiments.chapter5 import arms, detecting, showing
+from pathogan_core.evaluation.detection import Detections
+from pathogan_core.experiments.chapter5 import answering, arms, detecting, showing
 from pathogan_core.experiments.chapter5.data import Chapter
 from pathogan_core.experiments.store import Run
-from pathogan_core.training.checkpoint import load_tensors, save_tensors
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def finding(
 ) -> Run:
     """The run with other detections."""
     folder.mkdir()
-    tensors, header = load_tensors(run.folder / detecting.DETECTIONS)
-    tensors["found/boxes"] = torch.from_numpy(np.asarray(boxes, np.float32).reshape(-1, 4))
-    tensors["found/images"] = torch.tensor(images, dtype=torch.int32)
-    tensors["found/scores"] = torch.tensor(scores, dtype=torch.float32)
-    save_tensors(folder / detecting.DETECTIONS, tensors, header)
+    given, order = answering.answers(run), np.argsort(images, kind="stable")
+    held = [np.asarray(part, float)[order] for part in (np.reshape(boxes, (-1, 4)), scores)]
+    found = Detections(np.asarray(images)[order], *held)
+    packed = answering.packed(replace(given, found=found), SIZE)
+    (folder / answering.DETECTIONS).write_bytes(packed)
     return Run(folder, run.record)
 
 

@@ -17,7 +17,7 @@ SCALES = ("smoke", "demo", "study", "thesis")
 MACHINE_PATH = re.compile(
     r"""(?:^|[\s"'(=:])/(?:home|root|tmp|work|Users|mnt|opt|var)/|(?<![A-Za-z])[A-Z]:\\"""
 )
-LARGEST_OUTPUTS_BYTES = 1_600_000  # a chapter on images has to show some
+LARGEST_OUTPUTS_BYTES = 2_000_000  # a chapter on images has to show some
 LARGEST_PNG_BYTES = 100_000
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -109,10 +109,16 @@ def answers(run: Run) -> Answers:
     """What a finished detector, live or committed, finds in the test slices.
 
     Raises:
-        PathoganError: the file is missing or damaged.
+        PathoganError: the file is missing or damaged, or was written by an earlier version.
     """
     tensors, header = run.load_tensors(DETECTIONS)
     held = {name: tensor.numpy() for name, tensor in tensors.items()}
+    if "found/counts" not in held:
+        raise PathoganError(
+            "was written by an earlier version",
+            where=run.folder / DETECTIONS,
+            remedy="delete the run's folder; its detector is trained again when it is needed",
+        )
     owners = held["patients"].astype(int)
     truths = {
         kind: Truth(len(owners), held[f"{kind}/images"].astype(np.int64), held[f"{kind}/boxes"])
